@@ -1,0 +1,254 @@
+/**
+ * People of an organisation: `contact` and `topapi/user` of the platform.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { call } from "./DingTalk.js"
+import { UserNotFound } from "./DingTalkError.js"
+import * as Endpoint from "./Endpoint.js"
+import * as Identifier from "./Identifier.js"
+import * as Int64 from "./Int64.js"
+
+const listOf = <A, I>(item: Schema.Schema<A, I>) => Schema.optionalWith(Schema.Array(item), { default: () => [] })
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Role = Schema.Struct({
+  id: Identifier.RoleId,
+  name: Schema.String,
+  group_name: Schema.optional(Schema.String)
+})
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UnionEmployee = Schema.Struct({
+  userid: Schema.optional(Identifier.UserId),
+  corp_id: Schema.optional(Identifier.CorpId)
+})
+
+/**
+ * A person as `/topapi/v2/user/get` tells them. A field that the app may not see is absent, without an error; `""` and
+ * `null` are absent too, and a list without members is empty. Source: reference 6.2.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const User = Schema.Struct({
+  userid: Identifier.UserId,
+  unionid: Identifier.UnionId,
+  /** `""` where the platform keeps it back, as it does from third-party apps */
+  name: Schema.optionalWith(Schema.String, { default: () => "" }),
+  /** URL; absent with the default picture */
+  avatar: Schema.optional(Schema.String),
+  /** country calling code, such as `86`; needs `fieldMobile` */
+  state_code: Schema.optional(Schema.String),
+  /** needs `fieldMobile` */
+  mobile: Schema.optional(Schema.String),
+  hide_mobile: Schema.optional(Schema.Boolean),
+  telephone: Schema.optional(Schema.String),
+  job_number: Schema.optional(Schema.String),
+  title: Schema.optional(Schema.String),
+  /** needs `fieldEmail` */
+  email: Schema.optional(Schema.String),
+  org_email: Schema.optional(Schema.String),
+  org_email_type: Schema.optional(Schema.String),
+  /** needs `fieldEmail` */
+  work_place: Schema.optional(Schema.String),
+  /** needs `fieldEmail` */
+  remark: Schema.optional(Schema.String),
+  /** the organisation's own fields; on the wire JSON in a string; needs `fieldEmail` */
+  extension: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
+  manager_userid: Schema.optional(Identifier.UserId),
+  /** of a dedicated account */
+  login_id: Schema.optional(Schema.String),
+  exclusive_account: Schema.optional(Schema.Boolean),
+  /** `sso`, `dingtalk`, or what the platform adds */
+  exclusive_account_type: Schema.optional(Schema.String),
+  active: Schema.optional(Schema.Boolean),
+  real_authed: Schema.optional(Schema.Boolean),
+  senior: Schema.optional(Schema.Boolean),
+  admin: Schema.optional(Schema.Boolean),
+  boss: Schema.optional(Schema.Boolean),
+  /** milliseconds since the epoch */
+  hired_date: Schema.optional(Schema.Number),
+  /** ISO 8601, such as `2024-07-15T07:05:43.000Z` */
+  create_time: Schema.optional(Schema.String),
+  dept_id_list: listOf(Identifier.DeptId),
+  /** `order` is above 2^53 in practice */
+  dept_order_list: listOf(Schema.Struct({ dept_id: Identifier.DeptId, order: Int64.Int64 })),
+  leader_in_dept: listOf(Schema.Struct({ dept_id: Identifier.DeptId, leader: Schema.Boolean })),
+  dept_position_list: listOf(Schema.Struct({
+    dept_id: Identifier.DeptId,
+    is_main: Schema.optional(Schema.Boolean),
+    title: Schema.optional(Schema.String),
+    work_place: Schema.optional(Schema.String)
+  })),
+  role_list: listOf(Role),
+  /** the person in the organisations that this one is united with */
+  union_emp_ext: Schema.optional(Schema.Struct({
+    ...UnionEmployee.fields,
+    union_emp_map_list: listOf(UnionEmployee)
+  }))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface User extends Schema.Schema.Type<typeof User> {}
+
+/**
+ * `POST /topapi/v2/user/get`. Source: reference 6.2 and the guide, step 4.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetUser = Endpoint.oapi("contact.getUser", {
+  path: "/topapi/v2/user/get",
+  payload: Schema.Struct({
+    userid: Identifier.unbranded(Identifier.UserId),
+    /** of names that the organisation has in two languages; the platform's default is `zh_CN` */
+    language: Schema.optional(Schema.Literal("zh_CN", "en_US"))
+  }),
+  success: User,
+  permission: { scope: "qyapi_get_member", name: "Read user information" },
+  idempotent: true
+}).pipe(Endpoint.failsWith(UserNotFound, 60121, 33012))
+
+/**
+ * A person's details.
+ *
+ * @since 0.1.0
+ * @category functions
+ * @example
+ * ```ts
+ * import { Contact } from "@effect-dingtalk/core"
+ * import { Effect, Option } from "effect"
+ *
+ * // Effect<Option<User>, CommonError, DingTalk>
+ * const program = Contact.getUser({ userid: "zhangsan" }).pipe(
+ *   Effect.asSome,
+ *   Effect.catchTag("UserNotFound", () => Effect.succeed(Option.none<Contact.User>()))
+ * )
+ * console.log(Effect.isEffect(program)) // true
+ * ```
+ */
+export const getUser = call(GetUser)
+
+/**
+ * `POST /topapi/user/getbyunionid`. Source: reference 6.4.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetUserByUnionId = Endpoint.oapi("contact.getUserByUnionId", {
+  path: "/topapi/user/getbyunionid",
+  payload: Schema.Struct({ unionid: Identifier.unbranded(Identifier.UnionId) }),
+  success: Schema.Struct({
+    userid: Identifier.UserId,
+    /** 0: member of the organisation, 1: external contact */
+    contact_type: Schema.optional(Schema.Number)
+  }),
+  permission: { scope: "qyapi_get_member", name: "Read user information" },
+  idempotent: true
+}).pipe(Endpoint.failsWith(UserNotFound, 60121, 33012))
+
+/**
+ * The `userid`, in this organisation, of a person who signed in.
+ *
+ * @since 0.1.0
+ * @category functions
+ * @example
+ * ```ts
+ * import { Contact } from "@effect-dingtalk/core"
+ * import { Effect } from "effect"
+ *
+ * // who signed in, and what the organisation knows of them: needs DingTalk and a UserSession
+ * const colleague = Effect.gen(function*() {
+ *   const { unionId } = yield* Contact.getMe
+ *   const { userid } = yield* Contact.getUserByUnionId({ unionid: unionId })
+ *   return yield* Contact.getUser({ userid })
+ * })
+ * console.log(Effect.isEffect(colleague)) // true
+ * ```
+ */
+export const getUserByUnionId = call(GetUserByUnionId)
+
+/**
+ * A person as they present themselves to an app that they signed in to. Source: reference 6.3.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Profile = Schema.Struct({
+  unionId: Identifier.UnionId,
+  openId: Schema.optional(Identifier.OpenId),
+  nick: Schema.optional(Schema.String),
+  /** URL */
+  avatarUrl: Schema.optional(Schema.String),
+  /** needs the field permission `Contact.User.mobile` */
+  mobile: Schema.optional(Schema.String),
+  /** country calling code, such as `86` */
+  stateCode: Schema.optional(Schema.String),
+  email: Schema.optional(Schema.String),
+  loginEmail: Schema.optional(Schema.String),
+  visitor: Schema.optional(Schema.Boolean)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Profile extends Schema.Schema.Type<typeof Profile> {}
+
+/**
+ * `GET /v1.0/contact/users/{unionId}`, with the token of a user. Source: reference 6.3 and the guide, step 4.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetProfile = Endpoint.api("contact.getProfile", {
+  method: "GET",
+  path: "/v1.0/contact/users/{unionId}",
+  credential: "user",
+  payload: Schema.Struct({
+    /** `me` for the person whose session it is */
+    unionId: Identifier.unbranded(Identifier.UnionId)
+  }),
+  success: Profile,
+  permission: { scope: "Contact.User.Read", name: "Read personal information from Contacts" }
+}).pipe(Endpoint.failsWith(UserNotFound, "invalidParameter.user.notFound"))
+
+/**
+ * The profile of the person whose session it is, or of one whom they can see.
+ *
+ * @since 0.1.0
+ * @category functions
+ */
+export const getProfile = call(GetProfile)
+
+/**
+ * The profile of the person whose session it is.
+ *
+ * @since 0.1.0
+ * @category functions
+ * @example
+ * ```ts
+ * import { Contact, DingTalk, Endpoint, UserSession } from "@effect-dingtalk/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const test = Layer.merge(
+ *   UserSession.layerTest(),
+ *   DingTalk.layerTest([
+ *     Endpoint.handle(Contact.GetProfile, () => Effect.succeed({ unionId: "u1", nick: "zhangsan" }))
+ *   ])
+ * )
+ * Effect.runPromise(Effect.provide(Contact.getMe, test)).then((me) => console.log(me.nick)) // zhangsan
+ * ```
+ */
+export const getMe = getProfile({ unionId: "me" })

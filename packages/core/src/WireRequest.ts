@@ -1,0 +1,108 @@
+/**
+ * What a call puts on the wire, before a host and a token are known.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import { TransportError } from "./DingTalkError.js"
+import type { Endpoint, Gateway, Method } from "./Endpoint.js"
+import { describeIssue } from "./internal/issue.js"
+import * as WireJson from "./WireJson.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface WireRequest {
+  readonly gateway: Gateway
+  readonly method: Method
+  /** percent-encoded, with a leading slash and without the query */
+  readonly path: string
+  /** `a=1&b=2`, percent-encoded, or `""` */
+  readonly query: string
+  /** JSON, or `undefined` for none */
+  readonly body: string | undefined
+}
+
+type Encoder = (payload: any) => Either.Either<WireRequest, TransportError>
+
+const PARAMETER = /\{(\w+)\}/g
+
+const text = (value: unknown): string => typeof value === "object" ? WireJson.stringify(value) : String(value)
+
+const queryOf = (fields: Iterable<readonly [string, unknown]>): string => {
+  let out = ""
+  for (const [name, value] of fields) {
+    if (value === undefined || value === null) continue
+    out += `${out === "" ? "" : "&"}${encodeURIComponent(name)}=${encodeURIComponent(text(value))}`
+  }
+  return out
+}
+
+const compile = (endpoint: Endpoint.Any): Encoder => {
+  const encodePayload = ParseResult.encodeUnknownEither(endpoint.payload)
+  const { gateway, method } = endpoint
+  const inPath = Array.from(endpoint.path.matchAll(PARAMETER), (match) => match[1])
+  const hasBody = method === "POST" || method === "PUT" || method === "PATCH"
+  const inQuery = new Set(endpoint.query)
+  const isPlain = inPath.length === 0 && inQuery.size === 0
+
+  const refuse = (path: string, description: string) =>
+    Either.left(new TransportError({ endpoint: endpoint.name, reason: "Encode", path, description }))
+
+  return (payload) => {
+    const encoded = encodePayload(payload)
+    if (Either.isLeft(encoded)) {
+      const { path, reason } = describeIssue(encoded.left)
+      return refuse(path === "" ? "payload" : `payload.${path}`, reason)
+    }
+    const fields = (encoded.right ?? {}) as Record<string, unknown>
+    if (isPlain && hasBody) {
+      return Either.right({ gateway, method, path: endpoint.path, query: "", body: WireJson.stringify(fields) })
+    }
+    let path = endpoint.path
+    for (const name of inPath) {
+      const value = encodeURIComponent(text(fields[name]))
+      // `..` would climb out of the path, and nothing at all would name another one.
+      if (value === "" || value === "." || value === "..") {
+        return refuse(`payload.${name}`, "cannot be empty or a dot segment: it is part of the path")
+      }
+      path = path.replace(`{${name}}`, () => value)
+    }
+    const rest = Object.entries(fields).filter(([name]) => !inPath.includes(name))
+    return Either.right({
+      gateway,
+      method,
+      path,
+      query: queryOf(hasBody ? rest.filter(([name]) => inQuery.has(name)) : rest),
+      body: hasBody ? WireJson.stringify(Object.fromEntries(rest.filter(([name]) => !inQuery.has(name)))) : undefined
+    })
+  }
+}
+
+const compiled = new WeakMap<Endpoint.Any, Encoder>()
+
+/**
+ * Checks a payload against its schema and encodes it. Fails with a `TransportError` of reason `Encode` that names the
+ * field and tells no value.
+ *
+ * @since 0.1.0
+ * @category encoding
+ * @example
+ * ```ts
+ * import { Contact, WireRequest } from "@effect-dingtalk/core"
+ * import { Either } from "effect"
+ *
+ * console.log(Either.getOrThrow(WireRequest.encode(Contact.GetUser, { userid: "zhangsan" })).body) // {"userid":"zhangsan"}
+ * console.log(Either.flip(WireRequest.encode(Contact.GetUser, { userid: "" })).pipe(Either.getOrThrow).path) // payload.userid
+ * ```
+ */
+export const encode = <P, S, E, Auth extends Endpoint.Any["credential"], SI>(
+  endpoint: Endpoint<P, S, E, Auth, SI>,
+  payload: P
+): Either.Either<WireRequest, TransportError> => {
+  let encoder = compiled.get(endpoint)
+  if (encoder === undefined) compiled.set(endpoint, encoder = compile(endpoint))
+  return encoder(payload)
+}

@@ -1,0 +1,37 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { CommonError } from "../DingTalkError.js"
+import type { Credential, Endpoint, Handler } from "../Endpoint.js"
+import * as Lenient from "../Lenient.js"
+
+/** @internal */
+export const handlersOf = (handlers: ReadonlyArray<Handler>): ReadonlyMap<string, Handler> =>
+  new Map(handlers.map((handler) => [handler.endpoint.name, handler]))
+
+/**
+ * A test that asks for what nobody answers, or answers what the endpoint cannot have sent, is wrong: both are defects.
+ *
+ * @internal
+ */
+export const answer = <P, S, E, Auth extends Credential, SI>(
+  port: string,
+  handlers: ReadonlyMap<string, Handler>,
+  endpoint: Endpoint<P, S, E, Auth, SI>,
+  payload: P
+): Effect.Effect<S, CommonError | E> =>
+  Effect.suspend(() => {
+    const handler = handlers.get(endpoint.name)
+    if (handler === undefined) {
+      return Effect.dieMessage(
+        `${port}.layerTest has no answer for "${endpoint.name}"; it answers ${
+          handlers.size === 0 ? "nothing" : Array.from(handlers.keys()).join(", ")
+        }`
+      )
+    }
+    return Effect.flatMap(handler.handle(payload), (value) =>
+      Either.match(Lenient.decode(endpoint.success)(value), {
+        onLeft: ({ path, reason }) =>
+          Effect.dieMessage(`${port}.layerTest: the answer to "${endpoint.name}" does not fit: ${path} ${reason}`),
+        onRight: Effect.succeed
+      }))
+  })
