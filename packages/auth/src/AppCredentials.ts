@@ -1,0 +1,52 @@
+/**
+ * Who is calling: an app's Client ID and Client Secret.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+
+/**
+ * Both are on the app's page *Credential and basic information*; older pages call them AppKey and AppSecret.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly clientId: string
+  readonly clientSecret: Redacted.Redacted
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class AppCredentials extends Context.Tag("@effect-dingtalk/auth/AppCredentials")<AppCredentials, Service>() {}
+
+/**
+ * `DINGTALK_CLIENT_ID` and `DINGTALK_CLIENT_SECRET`.
+ *
+ * @since 0.1.0
+ * @category config
+ */
+export const config: Config.Config.Wrap<Service> = {
+  clientId: Config.nonEmptyString("DINGTALK_CLIENT_ID"),
+  clientSecret: Config.redacted(Config.nonEmptyString("DINGTALK_CLIENT_SECRET"))
+}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (credentials: Service): Layer.Layer<AppCredentials> => Layer.succeed(AppCredentials, credentials)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  from: Config.Config.Wrap<Service> = config
+): Layer.Layer<AppCredentials, ConfigError> => Layer.effect(AppCredentials, Config.unwrap(from))

@@ -1,0 +1,191 @@
+import * as AccessToken from "@effect-dingtalk/core/AccessToken"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import type * as Redacted from "effect/Redacted"
+
+/**
+ * What the platform answered: a token and its life in seconds, as far as it says.
+ *
+ * @internal
+ */
+export interface Issued {
+  readonly value: Redacted.Redacted
+  readonly expireIn: number | undefined
+}
+
+/** @internal */
+export interface Options<E> {
+  /** one fetch; it ends by itself */
+  readonly acquire: Effect.Effect<Issued, E>
+  /** a failure that asking again cannot mend, and for how long nobody asks then */
+  readonly finality: (error: E) => Duration.Duration | undefined
+  /** whether a refresh is due by the clock alone, or when somebody asks for the token */
+  readonly refresh: "scheduled" | "onDemand"
+  /** runs fetches and timers away from the callers: a caller that goes away harms nobody */
+  readonly fork: <A, E1>(effect: Effect.Effect<A, E1>) => Fiber.RuntimeFiber<A, E1>
+  readonly initial?: { readonly accessToken: Redacted.Redacted; readonly expiresAt: number } | undefined
+}
+
+// What the platform documents; a life that is absent, zero or negative says nothing.
+const USUAL_LIFE = Duration.toMillis("2 hours")
+const LONGEST_LIFE = Duration.toMillis("1 day")
+// The guide: refresh 10 minutes before expiration.
+const EARLY = Duration.toMillis("10 minutes")
+// Lives below this are followed when somebody asks, not by the clock: a timer would only make traffic.
+const SHORTEST_TIMER = Duration.toMillis("1 minute")
+const COOL_DOWN = Duration.toMillis("30 seconds")
+// The platform gives the same token again while it thinks it valid; asking once more at once would change nothing.
+const SAME_AGAIN = Duration.toMillis("5 seconds")
+
+interface Live {
+  readonly token: AccessToken.AccessToken
+  readonly refreshAt: number
+  readonly exit: Exit.Exit<AccessToken.AccessToken>
+}
+
+/**
+ * In milliseconds.
+ *
+ * @internal
+ */
+export const lifeOf = (expireIn: number | undefined): number =>
+  expireIn === undefined || !(expireIn > 0) ? USUAL_LIFE : Math.min(expireIn * 1000, LONGEST_LIFE)
+
+const liveUntil = (token: AccessToken.AccessToken, early: number): Live => ({
+  token,
+  refreshAt: token.expiresAt - early,
+  exit: Exit.succeed(token)
+})
+
+const toLive = (issued: Issued, askedAt: number, before: Live | undefined): Live => {
+  const life = lifeOf(issued.expireIn)
+  const token = AccessToken.make(issued.value, askedAt + life)
+  // The same token with the same end: asking early again would bring no more.
+  const isUnmoved = before !== undefined && AccessToken.isSame(before.token.value, issued.value) &&
+    token.expiresAt - before.token.expiresAt < SHORTEST_TIMER
+  return liveUntil(token, isUnmoved ? 0 : Math.min(EARLY, life / 2))
+}
+
+/**
+ * Keeps one token fresh.
+ *
+ * `Effect.cachedInvalidateWithTTL` makes one fetch of many and remembers it. By itself it would hand a failure out for
+ * its whole time to live, know nothing of the token's own life, let every caller of a rejected token start a fetch, and
+ * die with the caller that runs it. So what it remembers is a round: a fetch that never fails (its exit is data), that
+ * is evicted once and only when it is over, and that callers do not run but wait for.
+ *
+ * @internal
+ */
+export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E>> =>
+  Effect.gen(function*() {
+    let live: Live | undefined = options.initial === undefined
+      ? undefined
+      : liveUntil(AccessToken.make(options.initial.accessToken, options.initial.expiresAt), EARLY)
+    let isRunning = false
+    let timer: Fiber.RuntimeFiber<unknown> | undefined
+    let final: { readonly exit: Exit.Exit<never, E>; readonly until: number } | undefined
+    let rejected: { readonly value: Redacted.Redacted; readonly at: number } | undefined
+    let notBefore = 0
+
+    const succeed = (issued: Issued, askedAt: number, now: number) => {
+      live = toLive(issued, askedAt, live)
+      final = undefined
+      notBefore = 0
+      const delay = live.refreshAt - now
+      if (delay >= SHORTEST_TIMER) schedule(delay)
+      return Effect.succeed(live.exit)
+    }
+
+    const fail = (cause: Cause.Cause<E>, now: number) =>
+      Effect.flatMap(Random.next, (random) => {
+        const exit: Exit.Exit<never, E> = Exit.failCause(cause)
+        // Between one and two cool-downs, so that processes that failed together do not come back together.
+        notBefore = now + COOL_DOWN * (1 + random)
+        const span = Option.getOrUndefined(Option.map(Cause.failureOption(cause), options.finality))
+        if (span !== undefined) final = { exit, until: now + Duration.toMillis(span) }
+        if (live === undefined || now >= live.token.expiresAt) return Effect.succeed(exit)
+        schedule(notBefore - now)
+        return Effect.logWarning("DingTalk token refresh failed; the token in use serves on").pipe(
+          Effect.annotateLogs({ cause: summaryOf(cause), expiresAt: live.token.expiresAt }),
+          Effect.as(exit)
+        )
+      })
+
+    const fetch: Effect.Effect<readonly [Exit.Exit<Issued, E>, number]> = Effect.flatMap(
+      Clock.currentTimeMillis,
+      (askedAt) => Effect.map(Effect.exit(Effect.interruptible(options.acquire)), (exit) => [exit, askedAt] as const)
+    )
+
+    const round = Effect.suspend(() => {
+      const before = rejected
+      return fetch.pipe(
+        // Rejected while it was being fetched again: the platform had not noticed yet, so this answer is an old one.
+        Effect.flatMap((answer) =>
+          before !== rejected && Exit.isSuccess(answer[0]) && AccessToken.isSame(answer[0].value.value, rejected!.value)
+            ? fetch
+            : Effect.succeed(answer)
+        ),
+        Effect.zip(Clock.currentTimeMillis),
+        Effect.flatMap(([[exit, askedAt], now]): Effect.Effect<Exit.Exit<AccessToken.AccessToken, E>> =>
+          Exit.isSuccess(exit) ? succeed(exit.value, askedAt, now) : fail(exit.cause, now)
+        ),
+        Effect.ensuring(Effect.sync(() => {
+          isRunning = false
+        }))
+      )
+    })
+
+    const [remembered, evict] = yield* Effect.cachedInvalidateWithTTL(round, Duration.millis(LONGEST_LIFE))
+
+    /** Joins the round under way, or starts one. What a round that is over brought is in `live`. */
+    const join = () => {
+      if (!isRunning) {
+        isRunning = true
+        // Only sets a `Ref`: as part of the fiber below it would come too late for a second caller.
+        Effect.runSync(evict)
+      }
+      return options.fork(remembered)
+    }
+
+    const wait = Effect.suspend(() => Effect.flatten(Effect.flatten(Fiber.await(join()))))
+
+    const schedule = (delay: number) => {
+      if (options.refresh === "onDemand") return
+      timer?.unsafeInterruptAsFork(FiberId.none)
+      timer = options.fork(Effect.zipRight(Effect.sleep(Duration.millis(delay)), Effect.sync(join)))
+    }
+
+    return {
+      get: Effect.clockWith((clock): Effect.Effect<AccessToken.AccessToken, E> => {
+        const now = clock.unsafeCurrentTimeMillis()
+        if (live !== undefined && now < live.token.expiresAt) {
+          if (now >= live.refreshAt && now >= notBefore && !isRunning) join()
+          return live.exit
+        }
+        return final !== undefined && now < final.until ? final.exit : wait
+      }),
+      invalidate: (value) =>
+        Effect.clockWith((clock) => {
+          if (live === undefined || !AccessToken.isSame(live.token.value, value)) return Effect.void
+          const now = clock.unsafeCurrentTimeMillis()
+          if (
+            rejected !== undefined && AccessToken.isSame(rejected.value, value) && now - rejected.at < SAME_AGAIN
+          ) return Effect.void
+          rejected = { value, at: now }
+          live = undefined
+          return Effect.void
+        })
+    }
+  })
+
+const summaryOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  return typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : cause._tag
+}
