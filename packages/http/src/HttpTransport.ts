@@ -1,0 +1,289 @@
+/**
+ * How an exchange travels: `Transport` over any `HttpClient` of `@effect/platform`.
+ *
+ * @since 0.1.0
+ */
+import type { CommonError } from "@effect-dingtalk/core/DingTalkError"
+import { TransportError } from "@effect-dingtalk/core/DingTalkError"
+import type { Credential, Endpoint } from "@effect-dingtalk/core/Endpoint"
+import * as Hosts from "@effect-dingtalk/core/Hosts"
+import type { Exchange, Service } from "@effect-dingtalk/core/Transport"
+import { Transport } from "@effect-dingtalk/core/Transport"
+import * as WireRequest from "@effect-dingtalk/core/WireRequest"
+import * as WireResponse from "@effect-dingtalk/core/WireResponse"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Headers from "@effect/platform/Headers"
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClient from "@effect/platform/HttpClient"
+import type { HttpClientError } from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
+import * as Clock from "effect/Clock"
+import type * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** `Hosts.com` unless it says otherwise */
+  readonly hosts?: Hosts.Hosts | undefined
+  /** the place for a proxy, a pool of your own, more headers, a recorder */
+  readonly transformClient?: ((client: HttpClient.HttpClient) => HttpClient.HttpClient) | undefined
+  /** an answer longer than this is refused unread; 16 MiB unless it says otherwise */
+  readonly maxBodyBytes?: number | undefined
+}
+
+const TOKEN_HEADER = "x-acs-dingtalk-access-token"
+const JSON_TYPE = "application/json; charset=utf-8"
+const USER_AGENT = "effect-dingtalk/0.1.0"
+const MAX_BODY_BYTES = 16 * 1024 * 1024
+
+// Global wherever there is a `fetch`, but in no library of the ECMAScript standard.
+declare const TextDecoder: new() => { readonly decode: (bytes: Uint8Array) => string }
+
+const NETWORK_CODE = /^[A-Z][A-Z0-9_]+$/
+
+/** `ECONNREFUSED` and the like; the messages around it may hold the URL, and so a token. */
+const networkCodeOf = (error: unknown): string | undefined => {
+  let cause = error
+  for (let depth = 0; depth < 6 && typeof cause === "object" && cause !== null; depth++) {
+    if ("code" in cause && typeof cause.code === "string" && NETWORK_CODE.test(cause.code)) return cause.code
+    cause = "cause" in cause ? cause.cause : undefined
+  }
+  return undefined
+}
+
+const withCode = (what: string, error: HttpClientError): string => {
+  const code = networkCodeOf(error)
+  return code === undefined ? what : `${what} (${code})`
+}
+
+const toTransportError = (endpoint: Endpoint.Any, error: HttpClientError): TransportError => {
+  if (error._tag === "RequestError") {
+    return error.reason === "Transport"
+      ? new TransportError({
+        endpoint: endpoint.name,
+        reason: "Network",
+        description: withCode("no answer: the connection could not be made, or broke", error)
+      })
+      : new TransportError({
+        endpoint: endpoint.name,
+        reason: "Encode",
+        description: `the HTTP client refused the request (${error.reason})`
+      })
+  }
+  return new TransportError({
+    endpoint: endpoint.name,
+    reason: error.reason === "StatusCode" ? "Decode" : "Network",
+    status: error.response.status,
+    description: error.reason === "StatusCode"
+      ? `the HTTP client refused the answer (HTTP ${error.response.status}); leave statuses to this library`
+      : withCode("the answer was cut", error)
+  })
+}
+
+const tooLong = (endpoint: Endpoint.Any, response: HttpClientResponse, limit: number): TransportError =>
+  new TransportError({
+    endpoint: endpoint.name,
+    reason: "Decode",
+    status: response.status,
+    description: `the answer is longer than ${limit} bytes`
+  })
+
+/**
+ * Reads the body, and no more of it than is allowed: a length is announced and may be believed, or bytes are counted.
+ */
+const readText = (
+  endpoint: Endpoint.Any,
+  response: HttpClientResponse,
+  headers: Headers.Headers,
+  limit: number
+): Effect.Effect<string, TransportError> => {
+  const announced = Number(headers["content-length"] ?? Number.NaN)
+  if (announced > limit) return Effect.fail(tooLong(endpoint, response, limit))
+  const onError = (error: HttpClientError) => toTransportError(endpoint, error)
+  if (announced <= limit && headers["content-encoding"] === undefined) return Effect.mapError(response.text, onError)
+  return Effect.suspend(() => {
+    const chunks: Array<Uint8Array> = []
+    let size = 0
+    return Stream.runForEachWhile(response.stream, (chunk) =>
+      Effect.sync(() => {
+        size += chunk.length
+        chunks.push(chunk)
+        return size <= limit
+      })).pipe(
+        Effect.catchAll((error) => error.reason === "EmptyBody" ? Effect.void : Effect.fail(onError(error))),
+        Effect.flatMap(() => {
+          if (size > limit) return Effect.fail(tooLong(endpoint, response, limit))
+          const bytes = new Uint8Array(size)
+          let at = 0
+          for (const chunk of chunks) {
+            bytes.set(chunk, at)
+            at += chunk.length
+          }
+          return Effect.succeed(new TextDecoder().decode(bytes))
+        })
+      )
+  })
+}
+
+const secretsOf = (payload: unknown, token: Redacted.Redacted | undefined): ReadonlyArray<string> => {
+  const found = typeof payload === "object" && payload !== null
+    ? Object.values(payload).filter(Redacted.isRedacted).map((secret) => String(Redacted.value(secret)))
+    : []
+  if (token !== undefined) found.push(Redacted.value(token))
+  return found.filter((secret) => secret.length > 0)
+}
+
+/** A platform, or whatever answers in its place, may repeat what it was sent. */
+const scrub = (text: string, secrets: ReadonlyArray<string>): string =>
+  secrets.reduce((out, secret) => out.split(secret).join("<redacted>"), text)
+
+const annotate = (
+  span: Tracer.Span,
+  status: number,
+  answer: Either.Either<unknown, { readonly _tag: string; readonly code?: string; readonly requestId?: string }>
+) => {
+  span.attribute("http.response.status_code", status)
+  if (Either.isRight(answer)) return
+  const { _tag, code, requestId } = answer.left
+  span.attribute("error.type", _tag)
+  if (code !== undefined) span.attribute("dingtalk.code", code)
+  if (requestId !== undefined) span.attribute("dingtalk.request_id", requestId)
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> =>
+  Effect.map(HttpClient.HttpClient, (httpClient) => {
+    const hosts = options.hosts ?? Hosts.com
+    const limit = options.maxBodyBytes ?? MAX_BODY_BYTES
+
+    const client = (options.transformClient?.(httpClient) ?? httpClient).pipe(
+      // Its own span would export the whole URL, the token in it included, and its headers our trace ids to DingTalk.
+      HttpClient.withTracerDisabledWhen(() => true),
+      HttpClient.withTracerPropagation(false),
+      // Aborts whatever is still under way when the exchange is over, read or not.
+      HttpClient.withScope
+    )
+
+    const baseHeaders = Headers.fromInput({ accept: "application/json", "user-agent": USER_AGENT })
+
+    const toHttpRequest = (request: WireRequest.WireRequest, token: Redacted.Redacted | undefined) => {
+      const query = token === undefined || request.gateway === "api"
+        ? request.query
+        : `${request.query}${request.query === "" ? "" : "&"}access_token=${encodeURIComponent(Redacted.value(token))}`
+      const httpRequest = HttpClientRequest.make(request.method)(
+        `${hosts[request.gateway]}${request.path}${query === "" ? "" : `?${query}`}`,
+        {
+          headers: token === undefined || request.gateway === "oapi"
+            ? baseHeaders
+            : Headers.set(baseHeaders, TOKEN_HEADER, Redacted.value(token))
+        }
+      )
+      return request.body === undefined
+        ? httpRequest
+        : HttpClientRequest.setBody(httpRequest, HttpBody.text(request.body, JSON_TYPE))
+    }
+
+    const prepare = <P, S, E, Auth extends Credential, SI>(
+      endpoint: Endpoint<P, S, E, Auth, SI>,
+      payload: P
+    ): Either.Either<Exchange<S, E>, TransportError> =>
+      Either.map(WireRequest.encode(endpoint, payload), (request): Exchange<S, E> => {
+        const spanOptions: Tracer.SpanOptions = {
+          kind: "client",
+          captureStackTrace: false,
+          attributes: {
+            "dingtalk.endpoint": endpoint.name,
+            "http.request.method": endpoint.method,
+            "url.template": endpoint.path,
+            "server.address": hosts[endpoint.gateway]
+          }
+        }
+        return (token) =>
+          Effect.useSpan(
+            `${endpoint.method} ${endpoint.path}`,
+            spanOptions,
+            (span) =>
+              client.execute(toHttpRequest(request, token)).pipe(
+                Effect.mapError((error) => toTransportError(endpoint, error)),
+                Effect.flatMap((response) => {
+                  const headers = response.headers
+                  return Effect.zipWith(
+                    readText(endpoint, response, headers, limit),
+                    Clock.currentTimeMillis,
+                    (body, receivedAt): WireResponse.WireResponse => ({
+                      status: response.status,
+                      headers,
+                      body,
+                      receivedAt
+                    })
+                  )
+                }),
+                Effect.scoped,
+                Effect.flatMap((response): Effect.Effect<S, CommonError | E> => {
+                  let answer = WireResponse.decode(endpoint, response)
+                  if (Either.isLeft(answer)) {
+                    const body = scrub(response.body, secretsOf(payload, token))
+                    if (body !== response.body) answer = WireResponse.decode(endpoint, { ...response, body })
+                  }
+                  annotate(span, response.status, answer as any)
+                  return answer
+                })
+              )
+          ).pipe(
+            // A redirect would carry the token to whatever host it names; undici follows none by itself.
+            Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+            Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, TOKEN_HEADER])
+          )
+      })
+
+    return { hosts, prepare }
+  })
+
+/**
+ * Over the `HttpClient` that you provide: `NodeHttpClient.layerUndici` on Node, `FetchHttpClient.layer` elsewhere.
+ *
+ * With `FetchHttpClient`, redirects are switched off through its `RequestInit`, in place of one that you may have
+ * provided; give your own through `transformClient`, with `redirect: "manual"`.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Hosts } from "@effect-dingtalk/core"
+ * import { HttpTransport } from "@effect-dingtalk/http"
+ * import { FetchHttpClient } from "@effect/platform"
+ * import { Layer } from "effect"
+ *
+ * const international = HttpTransport.layer({ hosts: Hosts.io }).pipe(Layer.provide(FetchHttpClient.layer))
+ * console.log(Layer.isLayer(international)) // true
+ * ```
+ */
+export const layer = (options: Options = {}): Layer.Layer<Transport, never, HttpClient.HttpClient> =>
+  Layer.effect(Transport, make(options))
+
+/**
+ * With the hosts from `DINGTALK_REGION` and its like (see `Hosts.config`), or from a `Config` of your own.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Omit<Options, "hosts"> & { readonly hosts?: Config.Config<Hosts.Hosts> | undefined } = {}
+): Layer.Layer<Transport, ConfigError, HttpClient.HttpClient> =>
+  Layer.effect(
+    Transport,
+    Effect.flatMap(options.hosts ?? Hosts.config, (hosts) => make({ ...options, hosts }))
+  )
