@@ -1,0 +1,77 @@
+import type { Fault } from "../Fault.js"
+import { ipRefusal } from "./access.js"
+import type { Answer } from "./answer.js"
+import { apiError, apiName, oapiError, oapiRefusal, raw } from "./answer.js"
+import type { Call } from "./call.js"
+import type { Routed } from "./routes.js"
+
+/** `yyyy-MM-dd HH:mm:ss` in the platform's time zone, +08:00. */
+const timeText = (millis: number): string =>
+  new Date(millis + 8 * 3600 * 1000).toISOString().slice(0, 19).replace("T", " ")
+
+const DENIED = "Forbidden.AccessDenied"
+
+// The sentence of 90002 that was seen (reference 4.3 [R]).
+const overLimit = (call: Call, calls: number): string =>
+  `apiPath(${apiName(call.path)}), 从 ${timeText(call.now)} 到 ${
+    timeText(call.now)
+  } 请求总次数超过 ${calls} 次, 限制将在 ${timeText(call.now + 1000)} 结束.`
+
+// [D]; the new gateway's text was not seen and is taken to be the same [I].
+const QUOTA = "您的企业本月api调用量已超过限制,调用量:10001次,额度:10000次,请登录开发者后台-资源管理-查看用量明细"
+
+// The page's wording and both statuses are [I]; only the JSON is documented (reference 5).
+const BANNED_PAGE =
+  "<!doctype html><html><head><meta charset=\"utf-8\"><title>403</title></head><body>Your IP is blocked.</body></html>"
+
+export const faultAnswer = (
+  fault: Exclude<Fault, { readonly _tag: "Delay" }>,
+  call: Call,
+  gateway: Routed["gateway"],
+  clientId: string | undefined
+): Answer => {
+  const isApi = gateway === "api"
+  switch (fault._tag) {
+    case "Throttled": {
+      // The code was seen, the text is modelled on 90002 (reference 10.5 [I]).
+      const message = "您的企业应用调用钉钉开放平台当前接口的所有请求都被暂时禁用了"
+      return isApi
+        ? apiError(call, 403, `${DENIED}.QpsLimitForAppkeyAndApi`, message)
+        : oapiRefusal(call, "90018", `${message}, ${overLimit(call, 20)}`)
+    }
+    case "ThrottledGlobally":
+      return isApi
+        ? apiError(
+          call,
+          403,
+          `${DENIED}.QpsLimitForApi`,
+          "您的服务器调用钉钉开放平台当前接口的所有请求都被暂时禁用了"
+        )
+        : oapiRefusal(
+          call,
+          "90002",
+          "当前所有钉钉应用调用该接口次数过多，超出了该接口承受的最大qps，请求被暂时限制了，建议错开整点时刻调用该接口, " +
+            overLimit(call, 1200)
+        )
+    case "QuotaExhausted":
+      return isApi ? apiError(call, 403, `${DENIED}.ApiCountLimitForOrg`, QUOTA) : oapiError(call, 90020, QUOTA)
+    case "Busy":
+      // Reference 4.1: the code of a 503 may be a dash; its message was not seen [I].
+      return isApi ? apiError(call, 503, "-", "系统繁忙") : oapiError(call, -1, "系统繁忙")
+    case "IpNotAllowed":
+      return isApi
+        ? apiError(call, 403, `${DENIED}.IpNotInWhiteList`, "访问ip不在白名单之中")
+        : oapiRefusal(call, "60020", ipRefusal(fault.ip, clientId ?? ""))
+    case "IpBanned":
+      return fault.as === "html"
+        ? raw(call, 403, { "content-type": "text/html;charset=utf-8" }, BANNED_PAGE)
+        : raw(call, 200, {}, "{\"status\":1111,\"wait\":5,\"source\":\"x5\",\"punish\":\"deny\",\"uuid\":\"xxx\"}")
+    case "Respond":
+      return raw(
+        call,
+        fault.status,
+        Object.fromEntries(Object.entries(fault.headers).map(([name, value]) => [name.toLowerCase(), value])),
+        fault.body
+      )
+  }
+}
