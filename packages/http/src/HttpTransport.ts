@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { CommonError } from "@effect-dingtalk/core/DingTalkError"
-import { TransportError } from "@effect-dingtalk/core/DingTalkError"
+import type { CommonError, ErrorContext } from "@effect-dingtalk/core/DingTalkError"
+import { causeCode, TransportError } from "@effect-dingtalk/core/DingTalkError"
 import type { Credential, Endpoint } from "@effect-dingtalk/core/Endpoint"
 import * as Hosts from "@effect-dingtalk/core/Hosts"
 import type { Exchange, Service } from "@effect-dingtalk/core/Transport"
@@ -147,17 +147,21 @@ const secretsOf = (payload: unknown, token: Redacted.Redacted | undefined): Read
 const scrub = (text: string, secrets: ReadonlyArray<string>): string =>
   secrets.reduce((out, secret) => out.split(secret).join("<redacted>"), text)
 
-const annotate = (
-  span: Tracer.Span,
-  status: number,
-  answer: Either.Either<unknown, { readonly _tag: string; readonly code?: string; readonly requestId?: string }>
-) => {
+const ORIGIN = /^(https?):\/\/(.+?)(?::(\d+))?$/
+
+const serverAttributes = (origin: string): Record<string, unknown> => {
+  const [, scheme, host, port] = ORIGIN.exec(origin) ?? []
+  return { "server.address": host, "server.port": port === undefined ? (scheme === "http" ? 80 : 443) : Number(port) }
+}
+
+const annotate = (span: Tracer.Span, status: number, answer: Either.Either<unknown, unknown>) => {
   span.attribute("http.response.status_code", status)
   if (Either.isRight(answer)) return
-  const { _tag, code, requestId } = answer.left
-  span.attribute("error.type", _tag)
+  const error = answer.left as ErrorContext & { readonly _tag: string }
+  span.attribute("error.type", error._tag)
+  const code = causeCode(error)
   if (code !== undefined) span.attribute("dingtalk.code", code)
-  if (requestId !== undefined) span.attribute("dingtalk.request_id", requestId)
+  if (error.requestId !== undefined) span.attribute("dingtalk.request_id", error.requestId)
 }
 
 /**
@@ -208,7 +212,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
             "dingtalk.endpoint": endpoint.name,
             "http.request.method": endpoint.method,
             "url.template": endpoint.path,
-            "server.address": hosts[endpoint.gateway]
+            ...serverAttributes(hosts[endpoint.gateway])
           }
         }
         return (token) =>
@@ -238,7 +242,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
                     const body = scrub(response.body, secretsOf(payload, token))
                     if (body !== response.body) answer = WireResponse.decode(endpoint, { ...response, body })
                   }
-                  annotate(span, response.status, answer as any)
+                  annotate(span, response.status, answer)
                   return answer
                 })
               )
