@@ -69,7 +69,8 @@ export interface ErrorContext {
  * @since 0.1.0
  * @category getters
  */
-export const causeCode = (self: ErrorContext): string | undefined => self.subCode ?? self.code
+export const causeCode = (self: ErrorContext): string | undefined =>
+  self.code === "88" ? self.subCode ?? self.code : self.code
 
 const sentence = (self: ErrorContext, what: string): string => {
   const facts = [

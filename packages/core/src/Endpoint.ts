@@ -8,6 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Pipeable from "effect/Pipeable"
 import { pipeArguments } from "effect/Pipeable"
 import type * as Schema from "effect/Schema"
+import type * as Types from "effect/Types"
 import type { CommonError, ErrorContext, SignInRequired } from "./DingTalkError.js"
 import * as ErrorCode from "./ErrorCode.js"
 import type { UserSession } from "./UserSession.js"
@@ -64,7 +65,7 @@ export interface Permission {
  */
 export interface Failure {
   readonly codes: ReadonlyArray<string>
-  readonly error: new(context: any) => any
+  readonly error: new(context: any) => { readonly _tag: string }
 }
 
 /**
@@ -330,5 +331,6 @@ export interface Handler {
  */
 export const handle = <P, S, E, Auth extends Credential, SI>(
   endpoint: Endpoint<P, S, E, Auth, SI>,
-  handler: (payload: P) => Effect.Effect<SI, CallError<E, Auth>>
+  // Without inference from here: an endpoint that fails with less would be taken for one that fails with more.
+  handler: (payload: P) => Effect.Effect<SI, CallError<Types.NoInfer<E>, Auth>>
 ): Handler => ({ endpoint, handle: handler })

@@ -26,7 +26,8 @@ const toNumber: Loosen = (value) => {
   if (typeof value !== "string" || !NUMBER.test(value)) return value
   const number = Number(value)
   // Digits that a number cannot keep stay text, and the schema then refuses them: better no id than a wrong one.
-  return Number.isInteger(number) && !Number.isSafeInteger(number) ? value : number
+  if (!Number.isFinite(number) || (Number.isInteger(number) && !Number.isSafeInteger(number))) return value
+  return number
 }
 
 const toBoolean: Loosen = (value) => {
@@ -67,6 +68,9 @@ const fromJsonText = (value: unknown, open: "[" | "{"): unknown => {
 
 const isNothing = (value: unknown): boolean => value === undefined || value === null || value === ""
 
+const takesNull = (ast: AST.AST): boolean =>
+  AST.isUnion(ast) ? ast.types.some(takesNull) : AST.isLiteral(ast) && ast.literal === null
+
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
@@ -76,7 +80,8 @@ const loosenArray = (ast: AST.TupleType): Loosen => {
   const item = memo(rest.type)
   return (input) => {
     if (isNothing(input)) return []
-    const value = fromJsonText(fromJsonText(input, "["), "{")
+    // The one element may be JSON in a string as well, which is for the element's own schema to say.
+    const value = fromJsonText(input, "[")
     const list = Array.isArray(value) ? value : [value]
     if (item === undefined) return list
     let out = list
@@ -98,7 +103,8 @@ const loosenStruct = (ast: AST.TypeLiteral): Loosen => {
       name: field.name as string,
       loosen: memo(type) ?? identity,
       isOptional: field.isOptional || type !== field.type,
-      isList: AST.isTupleType(encodedOf(type))
+      isList: AST.isTupleType(encodedOf(type)),
+      isNullable: takesNull(encodedOf(type))
     }
   })
   const known = new Set(fields.map((field) => field.name))
@@ -109,11 +115,15 @@ const loosenStruct = (ast: AST.TypeLiteral): Loosen => {
     if (!isRecord(value)) return value
     let out = value
     const own = () => out === value ? out = { ...value } : out
-    for (const { isList, isOptional, loosen, name } of fields) {
+    // Data, not the parent of data: a record would take it for its prototype.
+    if (index !== undefined && Object.prototype.hasOwnProperty.call(value, "__proto__")) delete own()["__proto__"]
+    for (const { isList, isNullable, isOptional, loosen, name } of fields) {
       const before = value[name]
       if (isNothing(before)) {
         if (isOptional) {
           if (before !== undefined) delete own()[name]
+        } else if (isNullable) {
+          if (before !== null) own()[name] = null
         } else if (isList) own()[name] = []
         else if (before === "") {
           const after = loosen(before)
@@ -126,7 +136,7 @@ const loosenStruct = (ast: AST.TypeLiteral): Loosen => {
     }
     if (other !== undefined) {
       for (const name of Object.keys(value)) {
-        if (known.has(name)) continue
+        if (known.has(name) || name === "__proto__") continue
         const after = other(value[name])
         if (after !== value[name]) own()[name] = after
       }
@@ -234,5 +244,13 @@ export interface Departure {
 export const decode = <A, I>(schema: Schema.Schema<A, I>): (value: unknown) => Either.Either<A, Departure> => {
   const loosen = memo(schema.ast) ?? identity
   const strict = ParseResult.decodeUnknownEither(schema)
-  return (value) => Either.mapLeft(strict(loosen(value)), describeIssue)
+  return (value) => {
+    try {
+      return Either.mapLeft(strict(loosen(value)), describeIssue)
+    } catch (error) {
+      // Only a schema that holds itself goes as deep as the value does.
+      if (error instanceof RangeError) return Either.left({ path: "", reason: "is nested too deeply" })
+      throw error
+    }
+  }
 }

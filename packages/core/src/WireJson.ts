@@ -10,7 +10,8 @@ const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d
 // Cheap, and never wrong the other way: a hit inside a string only costs the second look.
 const MAY_HOLD_LONG_INTEGER = /(?:^|[:,[\s])-?\d{16}/
 const INTEGER = /^-?\d+$/
-const STRING_OR_COMMENT = /"[^"\\]*(?:\\.[^"\\]*)*"|#[^\n]*/g
+// A string that never ends counts as one: to look for its end from each of its quotes would take for ever.
+const STRING_OR_COMMENT = /"[^"\\]*(?:\\[^][^"\\]*)*"?|#[^\n]*/g
 
 const quoteLongIntegers = (text: string): string =>
   text.replace(
@@ -54,8 +55,7 @@ export const parse = (text: string): Either.Either<unknown, "NotJson"> => {
   }
 }
 
-// Private-use characters, which no DingTalk text holds, around the digits of a bigint.
-const BIGINT_IN_TEXT = /"\uF8F0(-?\d+)\uF8F1"/g
+const MARK = "\uF8F0"
 
 /**
  * Writes JSON; a `bigint` becomes a bare number with all its digits.
@@ -64,11 +64,20 @@ const BIGINT_IN_TEXT = /"\uF8F0(-?\d+)\uF8F1"/g
  * @category conversions
  */
 export const stringify = (value: unknown): string => {
-  let hasBigInt = false
-  const text = JSON.stringify(value, (_key, part) => {
-    if (typeof part !== "bigint") return part
-    hasBigInt = true
-    return `\uF8F0${part}\uF8F1`
-  })
-  return hasBigInt ? text.replace(BIGINT_IN_TEXT, "$1") : text
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // It holds a bigint, nearly always; whatever else is wrong with it comes up again.
+    return stringifyWithBigInts(value)
+  }
+}
+
+const stringifyWithBigInts = (value: unknown): string => {
+  const write = (mark: string): string =>
+    JSON.stringify(value, (_key, part) => typeof part === "bigint" ? `${mark}${part}` : part)
+  const text = write("")
+  // A mark that occurs nowhere in the value, so that nothing but a bigint loses its quotes.
+  let mark = MARK
+  while (text.includes(mark)) mark += MARK
+  return write(mark).replace(new RegExp(`"${mark}(-?\\d+)"`, "g"), "$1")
 }

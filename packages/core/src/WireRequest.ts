@@ -31,6 +31,9 @@ const PARAMETER = /\{(\w+)\}/g
 
 const text = (value: unknown): string => typeof value === "object" ? WireJson.stringify(value) : String(value)
 
+// A surrogate without its other half, on which `encodeURIComponent` throws.
+const HALF_CHARACTER = /[\uD800-\uDFFF]/u
+
 const queryOf = (fields: Iterable<readonly [string, unknown]>): string => {
   let out = ""
   for (const [name, value] of fields) {
@@ -61,21 +64,27 @@ const compile = (endpoint: Endpoint.Any): Encoder => {
     if (isPlain && hasBody) {
       return Either.right({ gateway, method, path: endpoint.path, query: "", body: WireJson.stringify(fields) })
     }
+    const rest = Object.entries(fields).filter(([name]) => !inPath.includes(name))
+    const forQuery = hasBody ? rest.filter(([name]) => inQuery.has(name)) : rest
+    const broken = [...inPath.map((name) => [name, fields[name]] as const), ...forQuery]
+      .find(([, value]) => HALF_CHARACTER.test(text(value)))
+    if (broken !== undefined) {
+      return refuse(`payload.${broken[0]}`, "holds half of a character: it cannot be part of a URL")
+    }
     let path = endpoint.path
     for (const name of inPath) {
-      const value = encodeURIComponent(text(fields[name]))
+      const value = encodeURIComponent(text(fields[name] ?? ""))
       // `..` would climb out of the path, and nothing at all would name another one.
       if (value === "" || value === "." || value === "..") {
         return refuse(`payload.${name}`, "cannot be empty or a dot segment: it is part of the path")
       }
       path = path.replace(`{${name}}`, () => value)
     }
-    const rest = Object.entries(fields).filter(([name]) => !inPath.includes(name))
     return Either.right({
       gateway,
       method,
       path,
-      query: queryOf(hasBody ? rest.filter(([name]) => inQuery.has(name)) : rest),
+      query: queryOf(forQuery),
       body: hasBody ? WireJson.stringify(Object.fromEntries(rest.filter(([name]) => !inQuery.has(name)))) : undefined
     })
   }

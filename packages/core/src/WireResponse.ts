@@ -67,7 +67,8 @@ const listOf = (text: string | undefined): ReadonlyArray<string> =>
 
 const scopesOf = (detail: unknown, message: string | undefined): ReadonlyArray<string> => {
   const required = isRecord(detail) ? detail["requiredScopes"] : undefined
-  if (Array.isArray(required) && required.length > 0) return required.map(String)
+  const named = (Array.isArray(required) ? required : [required]).filter((scope) => typeof scope === "string")
+  if (named.length > 0) return named
   if (message === undefined) return []
   return listOf(REQUIRED_SCOPES.exec(message)?.[1] ?? SCOPES_IN_TEXT.exec(message)?.[1])
 }
@@ -76,10 +77,10 @@ const scopesOf = (detail: unknown, message: string | undefined): ReadonlyArray<s
 const legacyFailure = (body: Record<string, unknown>): Failed | undefined => {
   const top = isRecord(body["error_response"]) ? body["error_response"] : undefined
   const from = top ?? body
-  const code = textOf(top === undefined ? from["errcode"] : from["code"] ?? from["errcode"])
+  const code = top === undefined ? textOf(from["errcode"]) : textOf(from["code"] ?? from["errcode"]) ?? ""
   if (code === undefined || (top === undefined && Number(code) === 0)) return undefined
   const message = textOf(from["errmsg"]) ?? textOf(from["msg"])
-  const subCode = textOf(from["sub_code"]) ?? textOf(from["subcode"]) ??
+  const subCode = textOf(from["sub_code"]) || textOf(from["subcode"]) ||
     (code === "88" && message !== undefined ? SUB_CODE.exec(message)?.[1] : undefined)
   return {
     code,
@@ -223,7 +224,8 @@ const compile = (endpoint: Endpoint.Any): Read => {
       platformMessage: failed.message,
       requestId: failed.requestId ?? response.headers["x-acs-request-id"]
     })
-    const code = failed.subCode ?? failed.code
+    // A sub-code beside any other code is a text of the gateway's own, which says nothing of ours.
+    const code = failed.code === "88" ? failed.subCode ?? failed.code : failed.code
     const OwnError = own.get(code)
     const meaning = ErrorCode.meaningOf(code, {
       status: response.status,
@@ -235,9 +237,11 @@ const compile = (endpoint: Endpoint.Any): Read => {
   }
 
   const notJson = (response: WireResponse) => {
-    if (GUARD_PAGE.test(response.body)) return Either.left(banned(response))
+    const start = response.body.trimStart()[0]
+    // JSON that was cut holds people's texts, in which the guard's words may occur.
+    if (start !== "{" && start !== "[" && GUARD_PAGE.test(response.body)) return Either.left(banned(response))
     if (response.status >= 500 || response.status === 429) return fail(response, NO_BODY)
-    const kind = response.body.trimStart()[0] === "<" ? "an HTML or XML page" : "text that is not JSON"
+    const kind = start === "<" ? "an HTML or XML page" : "text that is not JSON"
     return unreadable(
       response,
       `the answer is ${kind}: a proxy on the way, or DingTalk's guard after too many calls from this address`
