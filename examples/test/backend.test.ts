@@ -53,5 +53,5 @@ describe("the back-end example", () => {
       const refused = yield* get("/colleagues/zhangsan")
       assert.strictEqual(refused.status, 500)
       assert.deepStrictEqual(refused.body, { error: "misconfigured" })
-    }).pipe(Effect.provide(Layer.merge(service, Logger.remove(Logger.defaultLogger)))))
+    }).pipe(Effect.provide(Layer.provide(service, Logger.remove(Logger.defaultLogger)))))
 })

@@ -397,7 +397,7 @@ describe("on the wire", () => {
 describe("spans", () => {
   /** Keeps every span that it makes. */
   const tracer = () => {
-    const spans: Array<Tracer.NativeSpan | any> = []
+    const spans: Array<any> = []
     return {
       spans,
       layer: Layer.setTracer(Tracer.make({
