@@ -5,23 +5,29 @@
  */
 import * as Either from "effect/Either"
 
+// A long integer where a value may stand; in valid JSON whatever else looks like that is inside of a string.
+const LONG_INTEGER = /([:,[]\s*)(-?\d{16,})(?=\s*[,\]}])/g
+const STARTS_WITH_NUMBER = /^\s*-?\d/
 // A string, or a number with its fraction and exponent: the only two JSON tokens in which digits occur.
 const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
-// Cheap, and never wrong the other way: a hit inside a string only costs the second look.
-const MAY_HOLD_LONG_INTEGER = /(?:^|[:,[\s])-?\d{16}/
 const INTEGER = /^-?\d+$/
 // A string that never ends counts as one: to look for its end from each of its quotes would take for ever.
 const STRING_OR_COMMENT = /"[^"\\]*(?:\\[^][^"\\]*)*"?|#[^\n]*/g
 
-const quoteLongIntegers = (text: string): string =>
-  text.replace(
-    STRING_OR_NUMBER,
-    (token) => token[0] !== "\"" && INTEGER.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token
-  )
+const quoteIfLong = (digits: string): string => Number.isSafeInteger(Number(digits)) ? digits : `"${digits}"`
 
 const parseLossless = (text: string): unknown => {
-  const value = JSON.parse(text)
-  return MAY_HOLD_LONG_INTEGER.test(text) ? JSON.parse(quoteLongIntegers(text)) : value
+  const quoted = text.replace(LONG_INTEGER, (_, before: string, digits: string) => before + quoteIfLong(digits))
+  if (quoted !== text) {
+    try {
+      return JSON.parse(quoted)
+    } catch {
+      // Either it is no JSON, or a string held what looks like a number: quotes inside of a string always break it.
+    }
+  } else if (!STARTS_WITH_NUMBER.test(text)) return JSON.parse(text)
+  // Before the slow way, which takes long for what is no JSON.
+  JSON.parse(text)
+  return JSON.parse(text.replace(STRING_OR_NUMBER, (token) => INTEGER.test(token) ? quoteIfLong(token) : token))
 }
 
 const withoutComments = (text: string): string =>

@@ -1,6 +1,7 @@
 import { Contact, Lenient } from "@effect-dingtalk/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Duration, Either, FastCheck as fc, Option, ParseResult, Schema, SchemaAST as AST } from "effect"
+import { memo } from "../src/internal/loosen.js"
 
 const read = <A, I>(schema: Schema.Schema<A, I>, value: unknown): A =>
   Either.getOrThrowWith(Lenient.decode(schema)(value), ({ path, reason }) => new Error(`${path} ${reason}`))
@@ -564,6 +565,23 @@ describe("Lenient", () => {
       })
     }
 
+    it("tell no number either", () => {
+      for (
+        const [change, path] of [
+          [{ roles: [{ id: 1, tags: [4711] }] }, "roles[0].tags[0]"],
+          [{ roles: [4711] }, "roles[0]"],
+          [{ counts: 4711 }, "counts"],
+          [{ counts: { a: true } }, "counts.a"],
+          [{ short: 4711 }, "short"],
+          [{ kind: 4711 }, "kind"]
+        ] as const
+      ) {
+        const told = departure(schema, { ...good, ...change })
+        assert.strictEqual(told.path, path)
+        assert.notMatch(told.reason, /4711|true/)
+      }
+    })
+
     it("of the whole have no path", () => {
       assert.strictEqual(departure(schema, "SENTINEL").path, "")
       assert.strictEqual(departure(Schema.Array(Schema.Number), ["SENTINEL"]).path, "[0]")
@@ -590,6 +608,78 @@ describe("Lenient", () => {
       }
       assert.isAbove(departures, 100)
     })
+  })
+
+  it("what is read in one pass is what effect/Schema reads of the loosened value, and no more is accepted", () => {
+    const schemas = [
+      Contact.User,
+      Contact.Profile,
+      Nested,
+      Unions,
+      Defaults,
+      Node,
+      Chain,
+      Address,
+      Schema.Array(Address),
+      Schema.Struct({ any: Schema.Unknown, maybe: Schema.optional(Schema.Unknown), not: Schema.NullOr(Schema.String) }),
+      Schema.Struct({ at: Schema.propertySignature(Schema.Int).pipe(Schema.fromKey("when")), not: Schema.Boolean }),
+      Schema.Struct({ a: Schema.Int }, Schema.Record({ key: Schema.String, value: Schema.Int })),
+      Schema.Struct({ a: Schema.optionalWith(Schema.NonEmptyString, { nullable: true }), b: Schema.Trim })
+    ] as Array<Schema.Schema<any, any>>
+    /** A value that is right but for one place, at most. */
+    const almost = (value: unknown, choose: Choose, odd: unknown): unknown => {
+      if (choose(4) === 0) return odd
+      if (Array.isArray(value) && value.length > 0) {
+        const at = choose(value.length)
+        return value.map((part, i) => i === at ? almost(part, choose, odd) : part)
+      }
+      if (!isObject(value) || Object.keys(value).length === 0) return odd
+      const at = choose(Object.keys(value).length)
+      return Object.fromEntries(
+        Object.entries(value).flatMap(([name, part], i) =>
+          i !== at ? [[name, part]] : choose(5) === 0 ? [] : [[name, almost(part, choose, odd)]]
+        )
+      )
+    }
+    const scalars = fc.constantFrom<unknown>(
+      null,
+      "",
+      " ",
+      "x",
+      "1",
+      "[]",
+      "[1]",
+      "{}",
+      "true",
+      0,
+      1,
+      1.5,
+      true,
+      [],
+      {},
+      [[]],
+      [null]
+    )
+    const counts = { Left: 0, Right: 0 }
+    for (const schema of schemas) {
+      const decode = Lenient.decode(schema)
+      const strict = ParseResult.decodeUnknownEither(schema)
+      fc.assert(
+        fc.property(Arbitrary.make(schema), tape, fc.oneof(scalars, fc.jsonValue()), (made, values, odd) => {
+          const choose = chooser(values)
+          const loose = json(loosen(AST.encodedAST(schema.ast), json(Schema.encodeSync(schema)(made)), choose))
+          const value = choose(8) === 0 ? odd : almost(loose, choose, odd)
+          const expected = strict(memo(schema.ast)?.(value) ?? value)
+          const answer = decode(value)
+          counts[expected._tag]++
+          if (Either.isLeft(expected)) assert.isTrue(Either.isLeft(answer), JSON.stringify(value))
+          else assert.deepStrictEqual(answer, expected)
+        }),
+        { numRuns: 400 }
+      )
+    }
+    assert.isAbove(counts.Left, 500)
+    assert.isAbove(counts.Right, 500)
   })
 
   it("any JSON at all is read or told apart without a throw and without a change", () => {
