@@ -342,7 +342,8 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@effect-dingta
   }
   override get message(): string {
     const wait = this.retryAfter === undefined ? "slow down" : `try again in ${seconds(this.retryAfter)} s`
-    return sentence(this, `too many calls (${this.dimension}): ${this.advice ?? wait}`)
+    const advice = this.advice === undefined ? "" : `; ${this.advice}`
+    return sentence(this, `too many calls (${this.dimension}): ${wait}${advice}`)
   }
 }
 

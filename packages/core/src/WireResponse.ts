@@ -131,14 +131,13 @@ const BAN = Duration.minutes(5)
 const defined = <A extends object>(fields: A): A =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as A
 
-const applyPage = (message: string | undefined): string => APPLY_LINK.exec(message ?? "")?.[0] ?? Hosts.com.console
-
 const toError = (
   meaning: ErrorCode.Meaning,
   context: ErrorContext,
   failed: Failed,
   endpoint: Pick<Endpoint.Any, "permission">,
-  response: WireResponse
+  response: WireResponse,
+  hosts: Hosts.Hosts
 ): CommonError => {
   const { advice } = meaning
   switch (meaning.kind) {
@@ -156,7 +155,7 @@ const toError = (
         permissionName: failed.scopes.length === 0 || failed.scopes.includes(endpoint.permission?.scope ?? "")
           ? endpoint.permission?.name
           : undefined,
-        applyAt: applyPage(failed.message)
+        applyAt: APPLY_LINK.exec(failed.message ?? "")?.[0] ?? hosts.console
       }))
     case "OutOfScope":
       return new OutOfScope(defined({ ...context, advice }))
@@ -195,7 +194,7 @@ const meaningOfStatus = (status: number): ErrorCode.Meaning =>
     ? { kind: "Unavailable" }
     : { kind: "ApiError" }
 
-type Read = (response: WireResponse) => Either.Either<any, any>
+type Read = (response: WireResponse, hosts: Hosts.Hosts) => Either.Either<any, any>
 
 const compile = (endpoint: Endpoint.Any): Read => {
   const decode = Lenient.decode(endpoint.success)
@@ -215,7 +214,7 @@ const compile = (endpoint: Endpoint.Any): Read => {
       }))
     )
 
-  const fail = (response: WireResponse, failed: Failed) => {
+  const fail = (response: WireResponse, failed: Failed, hosts: Hosts.Hosts) => {
     const context = defined<ErrorContext>({
       endpoint: endpoint.name,
       code: failed.code === "" ? undefined : failed.code,
@@ -233,14 +232,14 @@ const compile = (endpoint: Endpoint.Any): Read => {
       gateway: failed.code === "88"
     })
     if (OwnError !== undefined) return Either.left(new OwnError(defined({ ...context, advice: meaning?.advice })))
-    return Either.left(toError(meaning ?? meaningOfStatus(response.status), context, failed, endpoint, response))
+    return Either.left(toError(meaning ?? meaningOfStatus(response.status), context, failed, endpoint, response, hosts))
   }
 
-  const notJson = (response: WireResponse) => {
+  const notJson = (response: WireResponse, hosts: Hosts.Hosts) => {
     const start = response.body.trimStart()[0]
     // JSON that was cut holds people's texts, in which the guard's words may occur.
     if (start !== "{" && start !== "[" && GUARD_PAGE.test(response.body)) return Either.left(banned(response))
-    if (response.status >= 500 || response.status === 429) return fail(response, NO_BODY)
+    if (response.status >= 500 || response.status === 429) return fail(response, NO_BODY, hosts)
     const kind = start === "<" ? "an HTML or XML page" : "text that is not JSON"
     return unreadable(
       response,
@@ -260,7 +259,7 @@ const compile = (endpoint: Endpoint.Any): Read => {
     return unreadable(response, reason, path === "" ? root : path.startsWith("[") ? root + path : `${root}.${path}`)
   }
 
-  return (response) => {
+  return (response, hosts) => {
     const { status } = response
     if (status < 200 || (status >= 300 && status < 400)) {
       return unreadable(
@@ -270,14 +269,14 @@ const compile = (endpoint: Endpoint.Any): Read => {
     }
     const isOk = status < 300
     if (response.body === "") {
-      if (!isOk) return fail(response, NO_BODY)
+      if (!isOk) return fail(response, NO_BODY, hosts)
       return ofVoid ? Either.right(undefined) : unreadable(response, "the answer has no body")
     }
     const parsed = WireJson.parse(response.body)
-    if (Either.isLeft(parsed)) return notJson(response)
+    if (Either.isLeft(parsed)) return notJson(response, hosts)
     const body = parsed.right
     if (!isRecord(body)) {
-      if (!isOk) return fail(response, NO_BODY)
+      if (!isOk) return fail(response, NO_BODY, hosts)
       return endpoint.envelope === "body"
         ? succeed(response, body)
         : unreadable(response, "the answer is not an object")
@@ -290,8 +289,8 @@ const compile = (endpoint: Endpoint.Any): Read => {
     }
     // Paths that do not exist are answered in the legacy shape on the new gateway too, with HTTP 200.
     const legacy = legacyFailure(body)
-    if (legacy !== undefined) return fail(response, legacy)
-    if (!isOk) return fail(response, modernFailure(body))
+    if (legacy !== undefined) return fail(response, legacy, hosts)
+    if (!isOk) return fail(response, modernFailure(body), hosts)
     return succeed(response, endpoint.envelope === "result" ? body["result"] : body)
   }
 }
@@ -301,7 +300,8 @@ const NO_BODY: Failed = { code: "", subCode: undefined, message: undefined, requ
 const compiled = new WeakMap<Endpoint.Any, Read>()
 
 /**
- * Reads an answer: the endpoint's success, or the one error that the answer means. Pure, and it never throws.
+ * Reads an answer: the endpoint's success, or the one error that the answer means. Pure, and it never throws. `hosts` is
+ * for the console's address in messages alone.
  *
  * @since 0.1.0
  * @category decoding
@@ -321,9 +321,10 @@ const compiled = new WeakMap<Endpoint.Any, Read>()
  */
 export const decode = <P, S, E, Auth extends Credential, SI>(
   endpoint: Endpoint<P, S, E, Auth, SI>,
-  response: WireResponse
+  response: WireResponse,
+  hosts: Hosts.Hosts = Hosts.com
 ): Either.Either<S, CommonError | E> => {
   let read = compiled.get(endpoint)
   if (read === undefined) compiled.set(endpoint, read = compile(endpoint))
-  return read(response)
+  return read(response, hosts)
 }

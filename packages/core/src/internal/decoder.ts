@@ -66,11 +66,11 @@ const list = (ast: AST.TupleType): Decode => {
       const only = item(value)
       return only === departs ? departs : [only]
     }
-    const out = new Array<unknown>(value.length)
+    const out: Array<unknown> = []
     for (let i = 0; i < value.length; i++) {
       const decoded = item(value[i])
       if (decoded === departs) return departs
-      out[i] = decoded
+      out.push(decoded)
     }
     return out
   }
