@@ -21,12 +21,15 @@ import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
 import type * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
+import { isListenedTo } from "./internal/tracing.js"
 
 /**
  * @since 0.1.0
@@ -98,6 +101,13 @@ const tooLong = (endpoint: Endpoint.Any, response: HttpClientResponse, limit: nu
     description: `the answer is longer than ${limit} bytes`
   })
 
+/** Closes the connection of an answer that nobody wants: to begin to read and stop is how a client learns of that. */
+const abandon = (response: HttpClientResponse): Effect.Effect<void> =>
+  Effect.flatMap(
+    Effect.forkDaemon(Effect.ignore(response.text)),
+    (fiber) => Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(fiber))
+  )
+
 /**
  * Reads the body, and no more of it than is allowed: a length is announced and may be believed, or bytes are counted.
  */
@@ -108,7 +118,7 @@ const readText = (
   limit: number
 ): Effect.Effect<string, TransportError> => {
   const announced = Number(headers["content-length"] ?? Number.NaN)
-  if (announced > limit) return Effect.fail(tooLong(endpoint, response, limit))
+  if (announced > limit) return Effect.zipRight(abandon(response), Effect.fail(tooLong(endpoint, response, limit)))
   const onError = (error: HttpClientError) => toTransportError(endpoint, error)
   if (announced <= limit && headers["content-encoding"] === undefined) return Effect.mapError(response.text, onError)
   return Effect.suspend(() => {
@@ -176,9 +186,13 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
     const client = (options.transformClient?.(httpClient) ?? httpClient).pipe(
       // Its own span would export the whole URL, the token in it included, and its headers our trace ids to DingTalk.
       HttpClient.withTracerDisabledWhen(() => true),
-      HttpClient.withTracerPropagation(false),
-      // Aborts whatever is still under way when the exchange is over, read or not.
-      HttpClient.withScope
+      HttpClient.transformResponse((response) =>
+        response.pipe(
+          // A redirect would carry the token to whatever host it names; undici follows none by itself.
+          Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+          Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, TOKEN_HEADER])
+        )
+      )
     )
 
     const baseHeaders = Headers.fromInput({ accept: "application/json", "user-agent": USER_AGENT })
@@ -200,57 +214,63 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
         : HttpClientRequest.setBody(httpRequest, HttpBody.text(request.body, JSON_TYPE))
     }
 
+    const read = <P, S, E, Auth extends Credential, SI>(
+      endpoint: Endpoint<P, S, E, Auth, SI>,
+      response: WireResponse.WireResponse,
+      payload: P,
+      token: Redacted.Redacted | undefined
+    ): Either.Either<S, CommonError | E> => {
+      const answer = WireResponse.decode(endpoint, response, hosts)
+      if (Either.isRight(answer)) return answer
+      const body = scrub(response.body, secretsOf(payload, token))
+      return body === response.body ? answer : WireResponse.decode(endpoint, { ...response, body }, hosts)
+    }
+
     const prepare = <P, S, E, Auth extends Credential, SI>(
       endpoint: Endpoint<P, S, E, Auth, SI>,
       payload: P
     ): Either.Either<Exchange<S, E>, TransportError> =>
       Either.map(WireRequest.encode(endpoint, payload), (request): Exchange<S, E> => {
-        const spanOptions: Tracer.SpanOptions = {
-          kind: "client",
-          captureStackTrace: false,
-          attributes: {
-            "dingtalk.endpoint": endpoint.name,
-            "http.request.method": endpoint.method,
-            "url.template": endpoint.path,
-            ...serverAttributes(hosts[endpoint.gateway])
-          }
-        }
-        return (token) =>
-          Effect.useSpan(
-            `${endpoint.method} ${endpoint.path}`,
-            spanOptions,
-            (span) =>
-              client.execute(toHttpRequest(request, token)).pipe(
-                Effect.mapError((error) => toTransportError(endpoint, error)),
-                Effect.flatMap((response) => {
-                  const headers = response.headers
-                  return Effect.zipWith(
-                    readText(endpoint, response, headers, limit),
-                    Clock.currentTimeMillis,
-                    (body, receivedAt): WireResponse.WireResponse => ({
-                      status: response.status,
-                      headers,
-                      body,
-                      receivedAt
-                    })
-                  )
-                }),
-                Effect.scoped,
-                Effect.flatMap((response): Effect.Effect<S, CommonError | E> => {
-                  let answer = WireResponse.decode(endpoint, response)
-                  if (Either.isLeft(answer)) {
-                    const body = scrub(response.body, secretsOf(payload, token))
-                    if (body !== response.body) answer = WireResponse.decode(endpoint, { ...response, body })
-                  }
-                  annotate(span, response.status, answer)
-                  return answer
-                })
-              )
-          ).pipe(
-            // A redirect would carry the token to whatever host it names; undici follows none by itself.
-            Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
-            Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, TOKEN_HEADER])
+        const send = (
+          token: Redacted.Redacted | undefined,
+          clock: Clock.Clock,
+          span: Tracer.Span | undefined
+        ): Effect.Effect<S, CommonError | E> =>
+          Effect.flatMap(
+            Effect.mapError(
+              client.execute(toHttpRequest(request, token)),
+              (error) => toTransportError(endpoint, error)
+            ),
+            (response) => {
+              const { headers, status } = response
+              return Effect.flatMap(readText(endpoint, response, headers, limit), (body) => {
+                const received = { status, headers, body, receivedAt: clock.unsafeCurrentTimeMillis() }
+                const answer = read(endpoint, received, payload, token)
+                if (span !== undefined) annotate(span, status, answer)
+                return answer
+              })
+            }
           )
+        return (token) =>
+          Effect.withFiberRuntime((fiber) => {
+            const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+            return isListenedTo(fiber)
+              ? Effect.useSpan(
+                `${endpoint.method} ${endpoint.path}`,
+                {
+                  kind: "client",
+                  captureStackTrace: false,
+                  attributes: {
+                    "dingtalk.endpoint": endpoint.name,
+                    "http.request.method": endpoint.method,
+                    "url.template": endpoint.path,
+                    ...serverAttributes(hosts[endpoint.gateway])
+                  }
+                },
+                (span) => send(token, clock, span)
+              )
+              : send(token, clock, undefined)
+          })
       })
 
     return { hosts, prepare }
