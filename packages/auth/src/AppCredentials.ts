@@ -7,7 +7,7 @@ import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 
 /**
  * Both are on the app's page *Credential and basic information*; older pages call them AppKey and AppSecret.
@@ -26,6 +26,12 @@ export interface Service {
  */
 export class AppCredentials extends Context.Tag("@effect-dingtalk/auth/AppCredentials")<AppCredentials, Service>() {}
 
+// A file or a shell easily adds a newline, which the platform would answer with "unknown credentials".
+const setting = (name: string): Config.Config<string> =>
+  Config.nonEmptyString(name).pipe(
+    Config.validate({ message: "has white space around it", validation: (value) => value.trim() === value })
+  )
+
 /**
  * `DINGTALK_CLIENT_ID` and `DINGTALK_CLIENT_SECRET`.
  *
@@ -33,8 +39,8 @@ export class AppCredentials extends Context.Tag("@effect-dingtalk/auth/AppCreden
  * @category config
  */
 export const config: Config.Config.Wrap<Service> = {
-  clientId: Config.nonEmptyString("DINGTALK_CLIENT_ID"),
-  clientSecret: Config.redacted(Config.nonEmptyString("DINGTALK_CLIENT_SECRET"))
+  clientId: setting("DINGTALK_CLIENT_ID"),
+  clientSecret: Config.map(setting("DINGTALK_CLIENT_SECRET"), Redacted.make)
 }
 
 /**
@@ -50,3 +56,14 @@ export const layer = (credentials: Service): Layer.Layer<AppCredentials> => Laye
 export const layerConfig = (
   from: Config.Config.Wrap<Service> = config
 ): Layer.Layer<AppCredentials, ConfigError> => Layer.effect(AppCredentials, Config.unwrap(from))
+
+/**
+ * Credentials of nobody, for tests.
+ *
+ * @since 0.1.0
+ * @category testing
+ */
+export const layerTest: Layer.Layer<AppCredentials> = layer({
+  clientId: "test-client-id",
+  clientSecret: Redacted.make("test-client-secret")
+})

@@ -8,7 +8,7 @@ import type { CommonError } from "@effect-dingtalk/core/DingTalkError"
 import { TransportError } from "@effect-dingtalk/core/DingTalkError"
 import * as OAuth2 from "@effect-dingtalk/core/OAuth2"
 import type { Service } from "@effect-dingtalk/core/TokenService"
-import { TokenService } from "@effect-dingtalk/core/TokenService"
+import { layerTest as fixed, TokenService } from "@effect-dingtalk/core/TokenService"
 import * as Transport from "@effect-dingtalk/core/Transport"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
@@ -21,13 +21,6 @@ import * as AppCredentials from "./AppCredentials.js"
 import * as tokenCell from "./internal/tokenCell.js"
 
 export {
-  /**
-   * One fixed token that never ends, for tests of what lies below `DingTalk`.
-   *
-   * @since 0.1.0
-   * @category testing
-   */
-  layerTest,
   /**
    * @since 0.1.0
    * @category models
@@ -164,3 +157,12 @@ export const layerConfig = (
   config: Config.Config.Wrap<Options> = AppCredentials.config
 ): Layer.Layer<TokenService | AppCredentials.AppCredentials, ConfigError, Transport.Transport> =>
   Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))
+
+/**
+ * One fixed token that never ends and credentials of nobody, for tests of what lies below `DingTalk`.
+ *
+ * @since 0.1.0
+ * @category testing
+ */
+export const layerTest = (token?: string): Layer.Layer<TokenService | AppCredentials.AppCredentials> =>
+  Layer.merge(fixed(token), AppCredentials.layerTest)

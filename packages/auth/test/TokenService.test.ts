@@ -473,6 +473,46 @@ describe("layers", () => {
       }
     }))
 
+  it.effect("a secret with a newline at its end is refused before it is sent, by name", () =>
+    Effect.gen(function*() {
+      const requests: Array<unknown> = []
+      const platform = Transport.layerTest([
+        Endpoint.handle(OAuth2.GetAccessToken, (payload) => {
+          requests.push(payload)
+          return Effect.succeed({ accessToken: "t" })
+        })
+      ])
+      const fromConfig = yield* Layer.build(TokenService.layerConfig().pipe(Layer.provide(platform))).pipe(
+        Effect.scoped,
+        Effect.withConfigProvider(ConfigProvider.fromMap(
+          new Map([["DINGTALK_CLIENT_ID", "ding1"], ["DINGTALK_CLIENT_SECRET", "sentinel\n"]])
+        )),
+        Effect.flip
+      )
+      assert.include(String(fromConfig), "DINGTALK_CLIENT_SECRET")
+      assert.include(String(fromConfig), "white space")
+      assert.notInclude(String(fromConfig), "sentinel")
+
+      const error = yield* Effect.flip(Effect.provide(
+        Effect.flatMap(TokenService.TokenService, (tokens) => tokens.get),
+        TokenService.layer({ clientId: "ding1", clientSecret: Redacted.make("sentinel\n") }).pipe(
+          Layer.provide(platform)
+        )
+      ))
+      assert(error._tag === "TransportError" && error.reason === "Encode")
+      assert.strictEqual(error.path, "payload.appSecret")
+      assert.include(error.message, "white space")
+      assert.notInclude(error.message, "sentinel")
+      assert.deepStrictEqual(requests, [])
+    }))
+
+  it.effect("layerTest gives a token and credentials, so that a sign-in can be tested", () =>
+    Effect.gen(function*() {
+      const { value } = yield* (yield* TokenService.TokenService).get
+      assert.strictEqual(Redacted.value(value), "fixed")
+      assert.strictEqual((yield* AppCredentials.AppCredentials).clientId, "test-client-id")
+    }).pipe(Effect.provide(TokenService.layerTest("fixed"))))
+
   it.effect("two apps in one program have each their own token", () =>
     Effect.gen(function*() {
       const platform = Transport.layerTest([

@@ -3,12 +3,16 @@
  *
  * @since 0.1.0
  */
+import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { DingTalk } from "./DingTalk.js"
 import { call } from "./DingTalk.js"
+import type { CommonError, SignInRequired } from "./DingTalkError.js"
 import { UserNotFound } from "./DingTalkError.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Identifier from "./Identifier.js"
 import * as Int64 from "./Int64.js"
+import type { UserSession } from "./UserSession.js"
 
 const listOf = <A, I>(item: Schema.Schema<A, I>) => Schema.optionalWith(Schema.Array(item), { default: () => [] })
 
@@ -138,7 +142,25 @@ export const GetUser = Endpoint.oapi("contact.getUser", {
  * console.log(Effect.isEffect(program)) // true
  * ```
  */
-export const getUser = call(GetUser)
+export const getUser: (
+  payload: { readonly userid: string; readonly language?: "zh_CN" | "en_US" | undefined }
+) => Effect.Effect<User, CommonError | UserNotFound, DingTalk> = call(GetUser)
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UserByUnionId = Schema.Struct({
+  userid: Identifier.UserId,
+  /** 0: member of the organisation, 1: external contact */
+  contact_type: Schema.optional(Schema.Number)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface UserByUnionId extends Schema.Schema.Type<typeof UserByUnionId> {}
 
 /**
  * `POST /topapi/user/getbyunionid`. Source: reference 6.4.
@@ -149,11 +171,7 @@ export const getUser = call(GetUser)
 export const GetUserByUnionId = Endpoint.oapi("contact.getUserByUnionId", {
   path: "/topapi/user/getbyunionid",
   payload: Schema.Struct({ unionid: Identifier.unbranded(Identifier.UnionId) }),
-  success: Schema.Struct({
-    userid: Identifier.UserId,
-    /** 0: member of the organisation, 1: external contact */
-    contact_type: Schema.optional(Schema.Number)
-  }),
+  success: UserByUnionId,
   permission: { scope: "qyapi_get_member", name: "Read user information" },
   idempotent: true
 }).pipe(Endpoint.failsWith(UserNotFound, 60121, 33012))
@@ -177,7 +195,9 @@ export const GetUserByUnionId = Endpoint.oapi("contact.getUserByUnionId", {
  * console.log(Effect.isEffect(colleague)) // true
  * ```
  */
-export const getUserByUnionId = call(GetUserByUnionId)
+export const getUserByUnionId: (
+  payload: { readonly unionid: string }
+) => Effect.Effect<UserByUnionId, CommonError | UserNotFound, DingTalk> = call(GetUserByUnionId)
 
 /**
  * A person as they present themselves to an app that they signed in to. Source: reference 6.3.
@@ -230,7 +250,9 @@ export const GetProfile = Endpoint.api("contact.getProfile", {
  * @since 0.1.0
  * @category functions
  */
-export const getProfile = call(GetProfile)
+export const getProfile: (
+  payload: { readonly unionId: string }
+) => Effect.Effect<Profile, CommonError | UserNotFound | SignInRequired, DingTalk | UserSession> = call(GetProfile)
 
 /**
  * The profile of the person whose session it is.
@@ -251,4 +273,8 @@ export const getProfile = call(GetProfile)
  * Effect.runPromise(Effect.provide(Contact.getMe, test)).then((me) => console.log(me.nick)) // zhangsan
  * ```
  */
-export const getMe = getProfile({ unionId: "me" })
+export const getMe: Effect.Effect<
+  Profile,
+  CommonError | UserNotFound | SignInRequired,
+  DingTalk | UserSession
+> = getProfile({ unionId: "me" })

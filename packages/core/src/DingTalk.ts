@@ -7,8 +7,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import type { CommonError, SignInRequired } from "./DingTalkError.js"
 import type { CallContext, CallError, Credential, Endpoint, Handler } from "./Endpoint.js"
 import { answer, handlersOf } from "./internal/answer.js"
+import type { UserSession } from "./UserSession.js"
 import * as WireRequest from "./WireRequest.js"
 
 /**
@@ -48,13 +50,20 @@ export class DingTalk extends Context.Tag("@effect-dingtalk/core/DingTalk")<Ding
  * ```
  */
 export const call: {
-  <P, S, E, Auth extends Credential, SI>(
-    endpoint: Endpoint<P, S, E, Auth, SI>
-  ): (payload: P) => Effect.Effect<S, CallError<E, Auth>, DingTalk | CallContext<Auth>>
-  <P, S, E, Auth extends Credential, SI>(
-    endpoint: Endpoint<P, S, E, Auth, SI>,
+  <P, S, E, SI>(
+    endpoint: Endpoint<P, S, E, "none" | "app", SI>
+  ): (payload: P) => Effect.Effect<S, CommonError | E, DingTalk>
+  <P, S, E, SI>(
+    endpoint: Endpoint<P, S, E, "user", SI>
+  ): (payload: P) => Effect.Effect<S, CommonError | SignInRequired | E, DingTalk | UserSession>
+  <P, S, E, SI>(
+    endpoint: Endpoint<P, S, E, "none" | "app", SI>,
     payload: P
-  ): Effect.Effect<S, CallError<E, Auth>, DingTalk | CallContext<Auth>>
+  ): Effect.Effect<S, CommonError | E, DingTalk>
+  <P, S, E, SI>(
+    endpoint: Endpoint<P, S, E, "user", SI>,
+    payload: P
+  ): Effect.Effect<S, CommonError | SignInRequired | E, DingTalk | UserSession>
 } = function<P, S, E, Auth extends Credential, SI>(endpoint: Endpoint<P, S, E, Auth, SI>, ...rest: [P] | []) {
   const run = (payload: P) => Effect.flatMap(DingTalk, (dingtalk) => dingtalk.call(endpoint, payload))
   return rest.length === 0 ? run : run(rest[0])
@@ -82,13 +91,13 @@ export const call: {
  * ```
  */
 export const layerTest = (handlers: ReadonlyArray<Handler>): Layer.Layer<DingTalk> =>
-  Layer.sync(DingTalk, () => {
-    const known = handlersOf(handlers)
-    return {
+  Layer.effect(
+    DingTalk,
+    Effect.map(handlersOf("DingTalk", handlers), (known) => ({
       call: (endpoint, payload) =>
         Either.match(WireRequest.encode(endpoint, payload), {
           onLeft: Effect.fail,
           onRight: () => answer("DingTalk", known, endpoint, payload)
         }) as Effect.Effect<any, any, any>
-    }
-  })
+    }))
+  )

@@ -2,6 +2,9 @@
  * Everything that a call can fail with. Each error says what happened, and its `message` what to do next; none holds a
  * request, a header, a URL of a call or a secret.
  *
+ * `isRetryable` says that the same call may succeed a little later, within `retryAfter` where there is one. A ban lasts
+ * too long for that, and whether a call may be made twice is a matter of the endpoint (`idempotent`).
+ *
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
@@ -81,6 +84,16 @@ const sentence = (self: ErrorContext, what: string): string => {
   return `${self.endpoint}: ${what}${facts.length === 0 ? "" : ` [${facts.join(", ")}]`}`
 }
 
+// What a log that writes JSON shows: above all what to do next, which is not among the fields.
+const toJson = (
+  self: { readonly _tag: string; readonly message: string; readonly isRetryable: boolean }
+): object => ({
+  _tag: self._tag,
+  message: self.message,
+  isRetryable: self.isRetryable,
+  ...(self as object)
+})
+
 const seconds = (duration: Duration.Duration): number => Math.ceil(Duration.toSeconds(duration))
 
 const said = (self: ErrorContext): string =>
@@ -100,6 +113,9 @@ export class TokenExpired extends Schema.TaggedError<TokenExpired>("@effect-ding
 ) {
   get [TypeId](): TypeId {
     return TypeId
+  }
+  override toJSON(): object {
+    return toJson(this)
   }
   get isRetryable(): boolean {
     return false
@@ -128,6 +144,9 @@ export class InvalidCredentials
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return false
   }
@@ -135,7 +154,9 @@ export class InvalidCredentials
     return sentence(
       this,
       `DingTalk does not know these credentials: ${
-        this.advice ?? "copy Client ID and Client Secret from the app's page Credential and basic information"
+        this.advice ??
+          "copy Client ID and Client Secret from the app's page Credential and basic information, and see that the " +
+            "region is the app's own (DINGTALK_REGION=io for the international one)"
       }`
     )
   }
@@ -153,6 +174,9 @@ export class InvalidAuthCode extends Schema.TaggedError<InvalidAuthCode>("@effec
 ) {
   get [TypeId](): TypeId {
     return TypeId
+  }
+  override toJSON(): object {
+    return toJson(this)
   }
   get isRetryable(): boolean {
     return false
@@ -174,6 +198,9 @@ export class SignInRequired extends Schema.TaggedError<SignInRequired>("@effect-
 ) {
   get [TypeId](): TypeId {
     return TypeId
+  }
+  override toJSON(): object {
+    return toJson(this)
   }
   get isRetryable(): boolean {
     return false
@@ -205,6 +232,9 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>("@eff
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return false
   }
@@ -232,6 +262,9 @@ export class OutOfScope extends Schema.TaggedError<OutOfScope>("@effect-dingtalk
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return false
   }
@@ -252,6 +285,9 @@ export class UserNotFound extends Schema.TaggedError<UserNotFound>("@effect-ding
 ) {
   get [TypeId](): TypeId {
     return TypeId
+  }
+  override toJSON(): object {
+    return toJson(this)
   }
   get isRetryable(): boolean {
     return false
@@ -279,6 +315,9 @@ export class DepartmentNotFound
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return false
   }
@@ -299,6 +338,9 @@ export class RoleNotFound extends Schema.TaggedError<RoleNotFound>("@effect-ding
 ) {
   get [TypeId](): TypeId {
     return TypeId
+  }
+  override toJSON(): object {
+    return toJson(this)
   }
   get isRetryable(): boolean {
     return false
@@ -337,6 +379,9 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@effect-dingta
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return true
   }
@@ -359,6 +404,9 @@ export class QuotaExhausted extends Schema.TaggedError<QuotaExhausted>("@effect-
 ) {
   get [TypeId](): TypeId {
     return TypeId
+  }
+  override toJSON(): object {
+    return toJson(this)
   }
   get isRetryable(): boolean {
     return false
@@ -388,6 +436,9 @@ export class IpNotAllowed extends Schema.TaggedError<IpNotAllowed>("@effect-ding
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return false
   }
@@ -416,6 +467,9 @@ export class IpBanned extends Schema.TaggedError<IpBanned>("@effect-dingtalk/cor
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return false
   }
@@ -440,6 +494,9 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("@effect-
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return false
   }
@@ -462,6 +519,9 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("@effect-dingta
   get [TypeId](): TypeId {
     return TypeId
   }
+  override toJSON(): object {
+    return toJson(this)
+  }
   get isRetryable(): boolean {
     return true
   }
@@ -482,6 +542,9 @@ export class ApiError extends Schema.TaggedError<ApiError>("@effect-dingtalk/cor
 }) {
   get [TypeId](): TypeId {
     return TypeId
+  }
+  override toJSON(): object {
+    return toJson(this)
   }
   get isRetryable(): boolean {
     return false
@@ -515,6 +578,9 @@ export class TransportError extends Schema.TaggedError<TransportError>("@effect-
 ) {
   get [TypeId](): TypeId {
     return TypeId
+  }
+  override toJSON(): object {
+    return toJson(this)
   }
   get isRetryable(): boolean {
     return this.reason === "Network" || this.reason === "Timeout"

@@ -119,10 +119,11 @@ const OAPI: ReadonlyArray<Row> = [
     "InvalidRequest",
     ...[60102, 60103, 60104, 60105, 60106, 60107, 40104],
     ...[60005, 60006, 60007, 60018, 60019, 40009, 34018],
-    ...[40035, 40000, 40068, 40069, 40066, 40056, 400002, 43001, 43002, 43004, 43005, 44002, 47001, 404, 22],
+    ...[40035, 40000, 40068, 40069, 40066, 40056, 400002, 43001, 43002, 43004, 43005, 44002, 47001],
     ...range(71006, 71013),
     400402
   ],
+  [{ kind: "InvalidRequest", advice: "there is no such API: check the path" }, 404, 22],
   [{ kind: "ApiError", advice: "the person must consent first; an invitation has been sent" }, 40103],
   [{ kind: "ApiError", advice: "the organisation does not exist or has been dissolved" }, 70001],
   [
@@ -178,7 +179,7 @@ const API: ReadonlyArray<Row> = [
     "failure.user.userNotExist"
   ],
   [
-    { kind: "InvalidRequest", advice: "no such path or method on this host" },
+    { kind: "InvalidRequest", advice: "there is no such API: check the path and the method" },
     "InvalidAction.NotFound"
   ],
   ["InvalidRequest", "commonParamIllegal", "unsupported.grant.type"],

@@ -3,9 +3,12 @@
  *
  * @since 0.1.0
  */
+import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type { DingTalk } from "./DingTalk.js"
 import { call } from "./DingTalk.js"
+import type { CommonError } from "./DingTalkError.js"
 import { InvalidAuthCode } from "./DingTalkError.js"
 import * as Endpoint from "./Endpoint.js"
 import type { Hosts } from "./Hosts.js"
@@ -14,6 +17,53 @@ import * as Identifier from "./Identifier.js"
 const Secret = Schema.Redacted(
   Schema.String.pipe(Schema.minLength(1, { description: "a secret of at least 1 character" }))
 )
+
+// A file or an environment easily adds a newline, which the platform answers with "unknown credentials".
+const ClientSecret = Schema.Redacted(
+  Schema.String.pipe(
+    Schema.minLength(1),
+    Schema.trimmed({ description: "a secret without white space around it" })
+  )
+)
+
+const ClientId = Identifier.unbranded(Identifier.ClientId).pipe(
+  Schema.trimmed({ description: "a Client ID without white space around it" })
+)
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AppToken = Schema.Struct({
+  accessToken: Secret,
+  /** seconds; 7200 in practice */
+  expireIn: Schema.optional(Schema.Number)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AppToken extends Schema.Schema.Type<typeof AppToken> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UserToken = Schema.Struct({
+  accessToken: Secret,
+  refreshToken: Schema.optional(Secret),
+  /** seconds; 7200 in practice */
+  expireIn: Schema.optional(Schema.Number),
+  /** the organisation that the person chose, with scope `openid corpid` */
+  corpId: Schema.optional(Identifier.CorpId)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface UserToken extends Schema.Schema.Type<typeof UserToken> {}
 
 /**
  * `POST /v1.0/oauth2/accessToken`: the token of an internal app, good for both gateways. Asking again within its life
@@ -27,14 +77,10 @@ export const GetAccessToken = Endpoint.api("oauth2.getAccessToken", {
   path: "/v1.0/oauth2/accessToken",
   credential: "none",
   payload: Schema.Struct({
-    appKey: Identifier.unbranded(Identifier.ClientId),
-    appSecret: Secret
+    appKey: ClientId,
+    appSecret: ClientSecret
   }),
-  success: Schema.Struct({
-    accessToken: Secret,
-    /** seconds; 7200 in practice */
-    expireIn: Schema.optional(Schema.Number)
-  }),
+  success: AppToken,
   idempotent: true
 })
 
@@ -44,7 +90,9 @@ export const GetAccessToken = Endpoint.api("oauth2.getAccessToken", {
  * @since 0.1.0
  * @category functions
  */
-export const getAccessToken = call(GetAccessToken)
+export const getAccessToken: (
+  payload: { readonly appKey: string; readonly appSecret: Redacted.Redacted }
+) => Effect.Effect<AppToken, CommonError, DingTalk> = call(GetAccessToken)
 
 /**
  * `POST /v1.0/oauth2/userAccessToken`: a person's token, for a one-time code or for a refresh token. The access token
@@ -59,26 +107,19 @@ export const GetUserToken = Endpoint.api("oauth2.getUserToken", {
   credential: "none",
   payload: Schema.Union(
     Schema.Struct({
-      clientId: Identifier.unbranded(Identifier.ClientId),
-      clientSecret: Secret,
+      clientId: ClientId,
+      clientSecret: ClientSecret,
       grantType: Schema.Literal("authorization_code"),
       code: Secret
     }),
     Schema.Struct({
-      clientId: Identifier.unbranded(Identifier.ClientId),
-      clientSecret: Secret,
+      clientId: ClientId,
+      clientSecret: ClientSecret,
       grantType: Schema.Literal("refresh_token"),
       refreshToken: Secret
     })
   ),
-  success: Schema.Struct({
-    accessToken: Secret,
-    refreshToken: Schema.optional(Secret),
-    /** seconds; 7200 in practice */
-    expireIn: Schema.optional(Schema.Number),
-    /** the organisation that the person chose, with scope `openid corpid` */
-    corpId: Schema.optional(Identifier.CorpId)
-  })
+  success: UserToken
 }).pipe(Endpoint.failsWith(InvalidAuthCode))
 
 /**
@@ -87,7 +128,9 @@ export const GetUserToken = Endpoint.api("oauth2.getUserToken", {
  * @since 0.1.0
  * @category functions
  */
-export const getUserToken = call(GetUserToken)
+export const getUserToken: (
+  payload: Endpoint.Endpoint.Payload<typeof GetUserToken>
+) => Effect.Effect<UserToken, CommonError | InvalidAuthCode, DingTalk> = call(GetUserToken)
 
 // Global in Node, Bun, Deno and on the edge, but in no library of the ECMAScript standard.
 declare const URLSearchParams: new(fields: Record<string, string>) => { readonly toString: () => string }

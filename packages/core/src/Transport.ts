@@ -67,11 +67,11 @@ export const exchange = <P, S, E, Auth extends Credential, SI>(
  * @category testing
  */
 export const layerTest = (handlers: ReadonlyArray<Handler>): Layer.Layer<Transport> =>
-  Layer.sync(Transport, () => {
-    const known = handlersOf(handlers)
-    return {
+  Layer.effect(
+    Transport,
+    Effect.map(handlersOf("Transport", handlers), (known) => ({
       hosts: Hosts.com,
       prepare: (endpoint, payload) =>
         Either.map(WireRequest.encode(endpoint, payload), () => () => answer("Transport", known, endpoint, payload))
-    }
-  })
+    }))
+  )

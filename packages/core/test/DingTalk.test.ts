@@ -116,13 +116,17 @@ describe("DingTalk.layerTest", () => {
       )
     ]))))
 
-  it.effect("the last of two answers to one endpoint counts", () =>
+  it.effect("two answers to one endpoint are a defect that names it", () =>
     Effect.gen(function*() {
-      assert.strictEqual((yield* Contact.getUser({ userid: "u" })).name, "second")
-    }).pipe(Effect.provide(DingTalk.layerTest(["first", "second"].map((name) =>
-      Endpoint.handle(Contact.GetUser, ({ userid }) =>
-        Effect.succeed({ userid, unionid: "n", name }))
-    )))))
+      const exit = yield* Effect.exit(Effect.provide(
+        Contact.getUser({ userid: "u" }),
+        DingTalk.layerTest(["first", "second"].map((name) =>
+          Endpoint.handle(Contact.GetUser, ({ userid }) => Effect.succeed({ userid, unionid: "n", name }))
+        ))
+      ))
+      assert(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+      assert.include(Cause.pretty(exit.cause), "two answers for \"contact.getUser\"")
+    }))
 
   it.effect("an endpoint of one's own is called and answered like the others", () => {
     class SpaceFull extends Schema.TaggedError<SpaceFull>("SpaceFull")("SpaceFull", DingTalkError.fields) {}

@@ -189,6 +189,8 @@ describe("DingTalkError", () => {
         const printed = inspect(full)
         assert.include(printed, tag)
         assert.include(printed, "16l4ew3d47pdp")
+        // What a log that writes JSON shows of it says what to do next.
+        assert.strictEqual(JSON.parse(JSON.stringify(full)).message, full.message)
         assert.deepInclude(JSON.parse(JSON.stringify(full)), {
           _tag: tag,
           endpoint: "contact.getUser",

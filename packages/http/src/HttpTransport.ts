@@ -64,18 +64,32 @@ const networkCodeOf = (error: unknown): string | undefined => {
   return undefined
 }
 
+const remedyOf = (code: string | undefined): string => {
+  switch (code) {
+    case "ECONNREFUSED":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "is it the host you mean (DINGTALK_REGION, DINGTALK_URL), and can this machine reach it?"
+    case "ERR_SSL_WRONG_VERSION_NUMBER":
+    case "EPROTO":
+      return "it does not speak TLS; is it an http address?"
+    default:
+      return "the connection could not be made, or broke"
+  }
+}
+
 const withCode = (what: string, error: HttpClientError): string => {
   const code = networkCodeOf(error)
   return code === undefined ? what : `${what} (${code})`
 }
 
-const toTransportError = (endpoint: Endpoint.Any, error: HttpClientError): TransportError => {
+const toTransportError = (endpoint: Endpoint.Any, error: HttpClientError, host: string): TransportError => {
   if (error._tag === "RequestError") {
     return error.reason === "Transport"
       ? new TransportError({
         endpoint: endpoint.name,
         reason: "Network",
-        description: withCode("no answer: the connection could not be made, or broke", error)
+        description: `${withCode(`no answer from ${host}`, error)}: ${remedyOf(networkCodeOf(error))}`
       })
       : new TransportError({
         endpoint: endpoint.name,
@@ -119,7 +133,7 @@ const readText = (
 ): Effect.Effect<string, TransportError> => {
   const announced = Number(headers["content-length"] ?? Number.NaN)
   if (announced > limit) return Effect.zipRight(abandon(response), Effect.fail(tooLong(endpoint, response, limit)))
-  const onError = (error: HttpClientError) => toTransportError(endpoint, error)
+  const onError = (error: HttpClientError) => toTransportError(endpoint, error, "")
   if (announced <= limit && headers["content-encoding"] === undefined) return Effect.mapError(response.text, onError)
   return Effect.suspend(() => {
     const chunks: Array<Uint8Array> = []
@@ -158,6 +172,8 @@ const scrub = (text: string, secrets: ReadonlyArray<string>): string =>
   secrets.reduce((out, secret) => out.split(secret).join("<redacted>"), text)
 
 const ORIGIN = /^(https?):\/\/(.+?)(?::(\d+))?$/
+
+const hostOf = (origin: string): string => origin.slice(origin.indexOf("//") + 2)
 
 const serverAttributes = (origin: string): Record<string, unknown> => {
   const [, scheme, host, port] = ORIGIN.exec(origin) ?? []
@@ -239,7 +255,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
           Effect.flatMap(
             Effect.mapError(
               client.execute(toHttpRequest(request, token)),
-              (error) => toTransportError(endpoint, error)
+              (error) => toTransportError(endpoint, error, hostOf(hosts[endpoint.gateway]))
             ),
             (response) => {
               const { headers, status } = response

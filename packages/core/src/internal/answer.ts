@@ -4,9 +4,21 @@ import type { CommonError } from "../DingTalkError.js"
 import type { Credential, Endpoint, Handler } from "../Endpoint.js"
 import * as Lenient from "../Lenient.js"
 
-/** @internal */
-export const handlersOf = (handlers: ReadonlyArray<Handler>): ReadonlyMap<string, Handler> =>
-  new Map(handlers.map((handler) => [handler.endpoint.name, handler]))
+/**
+ * Two answers to one endpoint would leave it to their order which one counts.
+ *
+ * @internal
+ */
+export const handlersOf = (
+  port: string,
+  handlers: ReadonlyArray<Handler>
+): Effect.Effect<ReadonlyMap<string, Handler>> => {
+  const known = new Map(handlers.map((handler) => [handler.endpoint.name, handler]))
+  const twice = handlers.find((handler) => known.get(handler.endpoint.name) !== handler)
+  return twice === undefined
+    ? Effect.succeed(known)
+    : Effect.dieMessage(`${port}.layerTest has two answers for "${twice.endpoint.name}"`)
+}
 
 /**
  * A test that asks for what nobody answers, or answers what the endpoint cannot have sent, is wrong: both are defects.
