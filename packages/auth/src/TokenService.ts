@@ -15,9 +15,9 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as AppCredentials from "./AppCredentials.js"
+import * as Background from "./internal/background.js"
 import * as tokenCell from "./internal/tokenCell.js"
 
 export {
@@ -43,6 +43,8 @@ export interface Options extends AppCredentials.Service {
 }
 
 const COOL_DOWN = Duration.seconds(30)
+// Whatever a gateway on the way says, an hour is long enough to ask again.
+const LONGEST = Duration.hours(1)
 
 /** Asking again cannot mend these, or must wait: until then callers fail at once, without a request. */
 const finality = (error: CommonError): Duration.Duration | undefined => {
@@ -52,7 +54,7 @@ const finality = (error: CommonError): Duration.Duration | undefined => {
       return COOL_DOWN
     case "IpBanned":
     case "RateLimited":
-      return error.retryAfter
+      return error.retryAfter === undefined ? undefined : Duration.min(error.retryAfter, LONGEST)
     default:
       return undefined
   }
@@ -68,9 +70,13 @@ export const make = (
   options: Options
 ): Effect.Effect<Service, never, Transport.Transport | Scope.Scope> =>
   Effect.gen(function*() {
-    const runtime = yield* Effect.runtime<never>()
-    const scope = yield* Effect.scope
-    const runFork = Runtime.runFork(runtime)
+    const fork = yield* Background.make(yield* Effect.scope)
+    let isClosed = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isClosed = true
+      })
+    )
     const transport = yield* Transport.Transport
     const timeout = Duration.decode(options.timeout ?? "10 seconds")
 
@@ -97,7 +103,8 @@ export const make = (
       acquire,
       finality,
       refresh: "scheduled",
-      fork: (effect) => runFork(effect, { scope })
+      fork,
+      isClosed: () => isClosed
     })
   })
 

@@ -14,11 +14,14 @@ import { UserSession } from "@effect-dingtalk/core/UserSession"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { AppCredentials } from "./AppCredentials.js"
+import * as Background from "./internal/background.js"
 import * as tokenCell from "./internal/tokenCell.js"
 
 export {
@@ -80,7 +83,8 @@ export interface Session extends Service {
 export interface Options {
   /**
    * Called with the new tokens after every refresh, before anybody gets them: the refresh token before it is spent, so
-   * what is not kept here is lost with the process.
+   * what is not kept here is lost with the process. It may take as long as `timeout`; where it fails, that is logged,
+   * and the session goes on. It must not ask the session for its token, which waits for it.
    */
   readonly onRotate?: ((tokens: UserTokens) => Effect.Effect<void>) | undefined
   /** the longest that one refresh may take; 10 seconds unless it says otherwise */
@@ -97,13 +101,10 @@ const signInRequired = (cause?: InvalidAuthCode) => {
   return new SignInRequired(context)
 }
 
-const toTokens = (
-  answer: typeof OAuth2.GetUserToken.success.Type,
-  askedAt: number,
-  before?: UserTokens
-): UserTokens => ({
+const toTokens = (answer: OAuth2.UserToken, askedAt: number, before?: UserTokens): UserTokens => ({
   accessToken: answer.accessToken,
-  refreshToken: answer.refreshToken,
+  // Left out, it means "keep yours".
+  refreshToken: answer.refreshToken ?? before?.refreshToken,
   expiresAt: askedAt + tokenCell.lifeOf(answer.expireIn),
   corpId: answer.corpId ?? before?.corpId
 })
@@ -113,19 +114,57 @@ const start = (
   options: Options
 ): Effect.Effect<Session, never, DingTalk.DingTalk | AppCredentials> =>
   Effect.gen(function*() {
-    const runtime = yield* Effect.runtime<never>()
+    const fork = yield* Background.make()
     const dingtalk = yield* DingTalk.DingTalk
     const credentials = yield* AppCredentials
     const timeout = Duration.decode(options.timeout ?? "10 seconds")
     let current = tokens
 
-    const exchange = (refreshToken: Redacted.Redacted, askedAt: number) =>
-      dingtalk.call(OAuth2.GetUserToken, {
-        clientId: credentials.clientId,
-        clientSecret: credentials.clientSecret,
-        grantType: "refresh_token",
-        refreshToken
-      }).pipe(
+    // Whatever becomes of it, the platform has rotated: the session goes on with what it has.
+    const tell = Effect.suspend(() => options.onRotate?.(current) ?? Effect.void).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(timeout),
+      Effect.exit,
+      Effect.flatMap((exit) =>
+        Exit.isSuccess(exit) && Option.isSome(exit.value)
+          ? Effect.void
+          : Effect.logWarning("DingTalk session: onRotate did not keep the new tokens; they are in `tokens`")
+      )
+    )
+
+    const exchange = (refreshToken: Redacted.Redacted) =>
+      Effect.flatMap(Clock.currentTimeMillis, (askedAt) =>
+        dingtalk.call(OAuth2.GetUserToken, {
+          clientId: credentials.clientId,
+          clientSecret: credentials.clientSecret,
+          grantType: "refresh_token",
+          refreshToken
+        }).pipe(
+          Effect.catchTag("InvalidAuthCode", (error) => Effect.fail(signInRequired(error))),
+          Effect.tap((answer) => {
+            current = toTokens(answer, askedAt, current)
+            return Effect.flatMap(Effect.sync(() => fork(tell)), Fiber.await)
+          }),
+          Effect.map((answer): tokenCell.Issued => ({
+            value: answer.accessToken,
+            expireIn: answer.expireIn,
+            askedAt
+          }))
+        )).pipe(Effect.withSpan("DingTalk.userToken", { root: true }))
+
+    // An exchange spends its refresh token, so it is never given up: who no longer waits leaves it to the next.
+    let underWay: Fiber.RuntimeFiber<tokenCell.Issued, CommonError | SignInRequired> | undefined
+
+    const acquire = Effect.suspend((): Effect.Effect<tokenCell.Issued, CommonError | SignInRequired> => {
+      const { refreshToken } = current
+      if (underWay === undefined && refreshToken === undefined) return Effect.fail(signInRequired())
+      const fiber = underWay ??= fork(exchange(refreshToken!))
+      return Fiber.join(fiber).pipe(
+        Effect.onExit(() =>
+          Effect.sync(() => {
+            if (fiber.unsafePoll() !== null) underWay = undefined
+          })
+        ),
         Effect.timeoutFail({
           duration: timeout,
           onTimeout: () =>
@@ -134,27 +173,15 @@ const start = (
               reason: "Timeout",
               description: `no token within ${Duration.format(timeout)}`
             })
-        }),
-        Effect.catchTag("InvalidAuthCode", (error) => Effect.fail(signInRequired(error))),
-        Effect.tap((answer) => {
-          current = toTokens(answer, askedAt, current)
-          return options.onRotate?.(current) ?? Effect.void
-        }),
-        Effect.map((answer): tokenCell.Issued => ({ value: answer.accessToken, expireIn: answer.expireIn }))
+        })
       )
-
-    const acquire = Effect.suspend(() => {
-      const { refreshToken } = current
-      return refreshToken === undefined
-        ? Effect.fail(signInRequired())
-        : Effect.flatMap(Clock.currentTimeMillis, (askedAt) => exchange(refreshToken, askedAt))
     })
 
     const cell = yield* tokenCell.make<CommonError | SignInRequired>({
-      acquire: Effect.withSpan(acquire, "DingTalk.userToken", { root: true }),
+      acquire,
       finality,
       refresh: "onDemand",
-      fork: Runtime.runFork(runtime),
+      fork,
       initial: tokens
     })
 
@@ -198,7 +225,8 @@ export const signIn = (
   })
 
 /**
- * Takes up a session again from what `tokens` or `onRotate` gave.
+ * Takes up a session again from what `tokens` or `onRotate` gave. Two sessions from the same tokens would both spend the
+ * one refresh token, and the second would be over: keep one session a person.
  *
  * @since 0.1.0
  * @category constructors

@@ -197,7 +197,73 @@ describe("failures", () => {
     }))
 })
 
+describe("a life of its own", () => {
+  it.effect("used after its scope has closed, it starts nothing", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { get, requests } = yield* Scope.extend(service(numbered()), scope)
+      yield* get
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(yield* get, "token-1")
+      yield* TestClock.adjust("1 day")
+      assert.isTrue(Exit.isInterrupted(yield* Effect.exit(get)))
+      assert.strictEqual(requests(), 1)
+    }))
+
+  it.effect("built where nothing may be interrupted, it still stops with its scope", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { get, invalidate, requests } = yield* Effect.uninterruptible(Scope.extend(service(numbered()), scope))
+      yield* invalidate(yield* get)
+      yield* invalidate(yield* get)
+      assert.strictEqual(yield* get, "token-3")
+      yield* TestClock.adjust("110 minutes")
+      assert.strictEqual(requests(), 4, "one timer, however many tokens there were")
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(closing)))
+    }))
+
+  it.scoped("a failure that is remembered does not last longer because the clock was set back", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(86_400_000)
+      const { get } = yield* service((nth) => nth === 1 ? Effect.fail(badSecret) : numbered()(nth))
+      yield* Effect.flip(get)
+      yield* TestClock.setTime(0)
+      assert.strictEqual(yield* get, "token-2")
+    }))
+
+  it.scoped("500 callers who give up leave nothing behind but the one fetch", () =>
+    Effect.gen(function*() {
+      const { get, requests } = yield* service(slow("5 seconds", numbered()))
+      const callers = yield* Effect.fork(
+        Effect.all(Array.from({ length: 500 }, () => Effect.timeoutOption(get, "1 second")), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* TestClock.adjust("1 second")
+      assert.isTrue((yield* Fiber.join(callers)).every(Option.isNone))
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual(yield* get, "token-1")
+      assert.strictEqual(requests(), 1)
+    }))
+})
+
 describe("two windows", () => {
+  it.scoped("a refresh that meets a ban sends nothing while it lasts", () =>
+    Effect.gen(function*() {
+      const banned = new DingTalkError.IpBanned({ endpoint: "oauth2.getAccessToken", retryAfter: Duration.minutes(5) })
+      const { get, requests } = yield* service((nth) => nth === 2 ? Effect.fail(banned) : numbered()(nth))
+      yield* get
+      yield* TestClock.adjust("110 minutes")
+      assert.strictEqual(requests(), 2)
+      yield* TestClock.adjust(Duration.millis(5 * 60_000 - 1))
+      for (let i = 0; i < 10; i++) assert.strictEqual(yield* get, "token-1")
+      assert.strictEqual(requests(), 2)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* get, "token-3")
+    }))
+
   it.scoped("10 minutes before its end a token is refreshed in the background, and nobody waits", () =>
     Effect.gen(function*() {
       const { get, requests } = yield* service((nth) =>

@@ -1,7 +1,7 @@
 import { AppCredentials, UserSession } from "@effect-dingtalk/auth"
 import { Contact, DingTalk, DingTalkError, Endpoint, OAuth2 } from "@effect-dingtalk/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Inspectable, Layer, Redacted, Schema, TestClock } from "effect"
+import { Effect, Exit, Fiber, Inspectable, Layer, Logger, Redacted, Schema, TestClock } from "effect"
 
 type Payload = Endpoint.Endpoint.Payload<typeof OAuth2.GetUserToken>
 
@@ -168,6 +168,79 @@ describe("a session", () => {
       yield* session.invalidate(Redacted.make("access-1"))
       assert.strictEqual(yield* valueOf(session), "access-2")
       assert.deepStrictEqual(log, ["code-1", "refresh-1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  for (
+    const [how, onRotate] of [
+      ["fails with a defect", () => Effect.die("disk full")],
+      ["interrupts itself", () => Effect.interrupt],
+      ["hangs", () => Effect.never]
+    ] as const
+  ) {
+    it.effect(`goes on when onRotate ${how}: one exchange, and the new token`, () => {
+      const { layer, log } = platform()
+      return Effect.gen(function*() {
+        const session = yield* signIn({ onRotate })
+        yield* TestClock.adjust("3 hours")
+        const first = yield* Effect.fork(Effect.either(valueOf(session)))
+        yield* TestClock.adjust("10 seconds")
+        yield* Fiber.join(first)
+        assert.strictEqual(yield* valueOf(session), "access-2")
+        assert.deepStrictEqual(log, ["code-1", "refresh-1"])
+      }).pipe(Effect.provide(Layer.merge(layer, Logger.remove(Logger.defaultLogger))))
+    })
+  }
+
+  it.effect("an exchange that answers late is waited for by the next caller, not made again", () => {
+    const log: Array<string> = []
+    const layer = Layer.merge(
+      AppCredentials.layerTest,
+      DingTalk.layerTest([Endpoint.handle(OAuth2.GetUserToken, (payload) =>
+        Effect.suspend(() => {
+          log.push(payload.grantType)
+          return payload.grantType === "authorization_code"
+            ? Effect.succeed({ accessToken: "access-1", refreshToken: "refresh-1", expireIn: 7200 })
+            : Effect.delay(
+              Effect.succeed({ accessToken: "access-2", refreshToken: "refresh-2", expireIn: 7200 }),
+              "12 seconds"
+            )
+        }))])
+    )
+    return Effect.gen(function*() {
+      const session = yield* signIn()
+      yield* TestClock.adjust("3 hours")
+      const impatient = yield* Effect.fork(Effect.flip(session.get))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(impatient))._tag, "TransportError")
+      yield* TestClock.adjust("2 seconds")
+      const token = yield* session.get
+      assert.strictEqual(Redacted.value(token.value), "access-2")
+      assert.strictEqual(token.expiresAt, 3 * 3_600_000 + 7_200_000, "counted from when it was asked for")
+      assert.deepStrictEqual(log, ["authorization_code", "refresh_token"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("keeps its refresh token when an answer leaves it out", () => {
+    const sent: Array<string> = []
+    const layer = Layer.merge(
+      AppCredentials.layerTest,
+      DingTalk.layerTest([Endpoint.handle(OAuth2.GetUserToken, (payload) => {
+        if (payload.grantType === "refresh_token") sent.push(Redacted.value(payload.refreshToken))
+        return Effect.succeed(
+          payload.grantType === "authorization_code"
+            ? { accessToken: "access-0", refreshToken: "refresh-1", expireIn: 7200 }
+            : { accessToken: `access-${sent.length}`, expireIn: 7200 }
+        )
+      })])
+    )
+    return Effect.gen(function*() {
+      const session = yield* signIn()
+      for (const expected of ["access-1", "access-2"]) {
+        yield* TestClock.adjust("3 hours")
+        assert.strictEqual(yield* valueOf(session), expected)
+      }
+      assert.deepStrictEqual(sent, ["refresh-1", "refresh-1"])
     }).pipe(Effect.provide(layer))
   })
 

@@ -6,9 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as Metric from "effect/Metric"
+import * as MetricKey from "effect/MetricKey"
+import * as MetricLabel from "effect/MetricLabel"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
+import type * as Background from "./background.js"
 
 /**
  * What the platform answered: a token and its life in seconds, as far as it says.
@@ -18,6 +22,8 @@ import type * as Redacted from "effect/Redacted"
 export interface Issued {
   readonly value: Redacted.Redacted
   readonly expireIn: number | undefined
+  /** where it was asked for earlier than the round that brings it */
+  readonly askedAt?: number | undefined
 }
 
 /** @internal */
@@ -29,7 +35,9 @@ export interface Options<E> {
   /** whether a refresh is due by the clock alone, or when somebody asks for the token */
   readonly refresh: "scheduled" | "onDemand"
   /** runs fetches and timers away from the callers: a caller that goes away harms nobody */
-  readonly fork: <A, E1>(effect: Effect.Effect<A, E1>) => Fiber.RuntimeFiber<A, E1>
+  readonly fork: Background.Fork
+  /** whether whoever kept this token has been closed: nothing is fetched any more */
+  readonly isClosed?: (() => boolean) | undefined
   readonly initial?: { readonly accessToken: Redacted.Redacted; readonly expiresAt: number } | undefined
 }
 
@@ -43,6 +51,20 @@ const SHORTEST_TIMER = Duration.toMillis("1 minute")
 const COOL_DOWN = Duration.toMillis("30 seconds")
 // The platform gives the same token again while it thinks it valid; asking once more at once would change nothing.
 const SAME_AGAIN = Duration.toMillis("5 seconds")
+
+const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
+
+const REFRESHES = /*#__PURE__*/ counter("dingtalk.client.token.refreshes", "fetches of a token, by how they ended")
+const STALE = /*#__PURE__*/ Metric.fromMetricKey(
+  /*#__PURE__*/ counter("dingtalk.client.token.stale", "tokens served after their refresh was due")
+)
+
+const NO_TAGS: ReadonlyArray<MetricLabel.MetricLabel> = []
+
+/** `success`, or the tag of the error. */
+const countRefresh = (outcome: string): void =>
+  Metric.fromMetricKey(MetricKey.taggedWithLabels(REFRESHES, [MetricLabel.make("outcome", outcome)]))
+    .unsafeUpdate(1, NO_TAGS)
 
 interface Live {
   readonly token: AccessToken.AccessToken
@@ -79,7 +101,7 @@ const toLive = (issued: Issued, askedAt: number, before: Live | undefined): Live
  * `Effect.cachedInvalidateWithTTL` makes one fetch of many and remembers it. By itself it would hand a failure out for
  * its whole time to live, know nothing of the token's own life, let every caller of a rejected token start a fetch, and
  * die with the caller that runs it. So what it remembers is a round: a fetch that never fails (its exit is data), that
- * is evicted once and only when it is over, and that callers do not run but wait for.
+ * is evicted only when it is over, and that callers do not run: all wait for the one fiber that does.
  *
  * @internal
  */
@@ -88,13 +110,14 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
     let live: Live | undefined = options.initial === undefined
       ? undefined
       : liveUntil(AccessToken.make(options.initial.accessToken, options.initial.expiresAt), EARLY)
-    let isRunning = false
+    let flight: Fiber.RuntimeFiber<Exit.Exit<AccessToken.AccessToken, E>> | undefined
     let timer: Fiber.RuntimeFiber<unknown> | undefined
-    let final: { readonly exit: Exit.Exit<never, E>; readonly until: number } | undefined
+    let final: { readonly exit: Exit.Exit<never, E>; readonly from: number; readonly until: number } | undefined
     let rejected: { readonly value: Redacted.Redacted; readonly at: number } | undefined
     let notBefore = 0
 
     const succeed = (issued: Issued, askedAt: number, now: number) => {
+      countRefresh("success")
       live = toLive(issued, askedAt, live)
       final = undefined
       notBefore = 0
@@ -105,11 +128,13 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
 
     const fail = (cause: Cause.Cause<E>, now: number) =>
       Effect.flatMap(Random.next, (random) => {
+        countRefresh(summaryOf(cause))
         const exit: Exit.Exit<never, E> = Exit.failCause(cause)
-        // Between one and two cool-downs, so that processes that failed together do not come back together.
-        notBefore = now + COOL_DOWN * (1 + random)
         const span = Option.getOrUndefined(Option.map(Cause.failureOption(cause), options.finality))
-        if (span !== undefined) final = { exit, until: now + Duration.toMillis(span) }
+        const millis = span === undefined ? 0 : Duration.toMillis(span)
+        if (millis > 0) final = { exit, from: now, until: now + millis }
+        // Between one and two cool-downs, so that processes that failed together do not come back together.
+        notBefore = now + Math.max(COOL_DOWN * (1 + random), millis)
         if (live === undefined || now >= live.token.expiresAt) return Effect.succeed(exit)
         schedule(notBefore - now)
         return Effect.logWarning("DingTalk token refresh failed; the token in use serves on").pipe(
@@ -134,30 +159,30 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
         ),
         Effect.zip(Clock.currentTimeMillis),
         Effect.flatMap(([[exit, askedAt], now]): Effect.Effect<Exit.Exit<AccessToken.AccessToken, E>> =>
-          Exit.isSuccess(exit) ? succeed(exit.value, askedAt, now) : fail(exit.cause, now)
-        ),
-        Effect.ensuring(Effect.sync(() => {
-          isRunning = false
-        }))
+          Exit.isSuccess(exit) ? succeed(exit.value, exit.value.askedAt ?? askedAt, now) : fail(exit.cause, now)
+        )
       )
     })
 
     const [remembered, evict] = yield* Effect.cachedInvalidateWithTTL(round, Duration.millis(LONGEST_LIFE))
 
-    /** Joins the round under way, or starts one. What a round that is over brought is in `live`. */
+    /** Joins the round under way, or starts one: what an earlier one brought is in `live`, and no answer any more. */
     const join = () => {
-      if (!isRunning) {
-        isRunning = true
-        // Only sets a `Ref`: as part of the fiber below it would come too late for a second caller.
-        Effect.runSync(evict)
-      }
-      return options.fork(remembered)
+      if (flight !== undefined) return flight
+      const fiber = options.fork(Effect.zipRight(evict, remembered))
+      flight = fiber
+      fiber.addObserver(() => {
+        if (flight === fiber) flight = undefined
+      })
+      return fiber
     }
 
-    const wait = Effect.suspend(() => Effect.flatten(Effect.flatten(Fiber.await(join()))))
+    const wait = Effect.suspend(() =>
+      options.isClosed?.() === true ? Effect.interrupt : Effect.flatten(Effect.flatten(Fiber.await(join())))
+    )
 
     const schedule = (delay: number) => {
-      if (options.refresh === "onDemand") return
+      if (options.refresh === "onDemand" || options.isClosed?.() === true) return
       timer?.unsafeInterruptAsFork(FiberId.none)
       timer = options.fork(Effect.zipRight(Effect.sleep(Duration.millis(delay)), Effect.sync(join)))
     }
@@ -166,17 +191,22 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
       get: Effect.clockWith((clock): Effect.Effect<AccessToken.AccessToken, E> => {
         const now = clock.unsafeCurrentTimeMillis()
         if (live !== undefined && now < live.token.expiresAt) {
-          if (now >= live.refreshAt && now >= notBefore && !isRunning) join()
+          if (now >= live.refreshAt) {
+            STALE.unsafeUpdate(1, NO_TAGS)
+            if (now >= notBefore && flight === undefined && options.isClosed?.() !== true) join()
+          }
           return live.exit
         }
-        return final !== undefined && now < final.until ? final.exit : wait
+        // A clock that was set back makes no failure last longer.
+        return final !== undefined && now >= final.from && now < final.until ? final.exit : wait
       }),
       invalidate: (value) =>
         Effect.clockWith((clock) => {
           if (live === undefined || !AccessToken.isSame(live.token.value, value)) return Effect.void
           const now = clock.unsafeCurrentTimeMillis()
           if (
-            rejected !== undefined && AccessToken.isSame(rejected.value, value) && now - rejected.at < SAME_AGAIN
+            rejected !== undefined && AccessToken.isSame(rejected.value, value) && now >= rejected.at &&
+            now - rejected.at < SAME_AGAIN
           ) return Effect.void
           rejected = { value, at: now }
           live = undefined
