@@ -14,15 +14,21 @@ import * as Endpoint from "./Endpoint.js"
 import type { Hosts } from "./Hosts.js"
 import * as Identifier from "./Identifier.js"
 
-const Secret = Schema.Redacted(
-  Schema.String.pipe(Schema.minLength(1, { description: "a secret of at least 1 character" }))
-)
+// A file or an environment easily adds a newline to a secret, which the platform would answer with "unknown credentials";
+// and no URL carries half of a character.
+const SECRET = /^(?!\s)[^\p{Cc}\p{Cs}]+(?<!\s)$/u
+const SECRET_SHAPE = "text without control characters and without white space around it"
 
-// A file or an environment easily adds a newline, which the platform answers with "unknown credentials".
-const ClientSecret = Schema.Redacted(
-  Schema.String.pipe(
-    Schema.minLength(1),
-    Schema.trimmed({ description: "a secret without white space around it" })
+const Secret = Schema.Redacted(
+  Schema.String.annotations({
+    // The usual message would show the value, which is a secret in the wrong shape.
+    message: () => ({ message: "expected one text", override: true })
+  }).pipe(
+    Schema.filter((secret) => SECRET.test(secret), {
+      description: SECRET_SHAPE,
+      message: () => ({ message: `expected ${SECRET_SHAPE}`, override: true }),
+      arbitrary: () => (fc) => fc.stringMatching(/^[\x21-\x7e]{1,64}$/)
+    })
   )
 )
 
@@ -78,7 +84,7 @@ export const GetAccessToken = Endpoint.api("oauth2.getAccessToken", {
   credential: "none",
   payload: Schema.Struct({
     appKey: ClientId,
-    appSecret: ClientSecret
+    appSecret: Secret
   }),
   success: AppToken,
   idempotent: true
@@ -108,13 +114,13 @@ export const GetUserToken = Endpoint.api("oauth2.getUserToken", {
   payload: Schema.Union(
     Schema.Struct({
       clientId: ClientId,
-      clientSecret: ClientSecret,
+      clientSecret: Secret,
       grantType: Schema.Literal("authorization_code"),
       code: Secret
     }),
     Schema.Struct({
       clientId: ClientId,
-      clientSecret: ClientSecret,
+      clientSecret: Secret,
       grantType: Schema.Literal("refresh_token"),
       refreshToken: Secret
     })

@@ -48,7 +48,9 @@ const withoutComments = (text: string): string =>
  * console.log(Either.getOrThrow(WireJson.parse(`{"order":179997318850453160}`))) // { order: "179997318850453160" }
  * ```
  */
-export const parse = (text: string): Either.Either<unknown, "NotJson"> => {
+export const parse = (withMark: string): Either.Either<unknown, "NotJson"> => {
+  // Some clients leave the byte order mark where it is.
+  const text = withMark.charCodeAt(0) === 0xFEFF ? withMark.slice(1) : withMark
   try {
     return Either.right(parseLossless(text))
   } catch {

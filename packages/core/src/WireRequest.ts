@@ -29,7 +29,8 @@ type Encoder = (payload: any) => Either.Either<WireRequest, TransportError>
 
 const PARAMETER = /\{(\w+)\}/g
 
-const text = (value: unknown): string => typeof value === "object" ? WireJson.stringify(value) : String(value)
+const text = (value: unknown): string =>
+  typeof value === "object" && value !== null ? WireJson.stringify(value) ?? "" : String(value)
 
 // A surrogate without its other half, on which `encodeURIComponent` throws.
 const HALF_CHARACTER = /[\uD800-\uDFFF]/u
@@ -43,6 +44,17 @@ const queryOf = (fields: Iterable<readonly [string, unknown]>): string => {
   return out
 }
 
+/** The path of the first number that JSON has no form for: it would be written as `null`. */
+const findNotFinite = (value: unknown, path: string): string | undefined => {
+  if (typeof value === "number") return Number.isFinite(value) ? undefined : path
+  if (typeof value !== "object" || value === null) return undefined
+  for (const [key, part] of Object.entries(value)) {
+    const found = findNotFinite(part, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 const compile = (endpoint: Endpoint.Any): Encoder => {
   const encodePayload = ParseResult.encodeUnknownEither(endpoint.payload)
   const { gateway, method } = endpoint
@@ -54,7 +66,13 @@ const compile = (endpoint: Endpoint.Any): Encoder => {
   const refuse = (path: string, description: string) =>
     Either.left(new TransportError({ endpoint: endpoint.name, reason: "Encode", path, description }))
 
-  return (payload) => {
+  const toBody = (fields: Record<string, unknown>): Either.Either<string, TransportError> => {
+    const body = WireJson.stringify(fields)
+    const notFinite = body.includes("null") ? findNotFinite(fields, "payload") : undefined
+    return notFinite === undefined ? Either.right(body) : refuse(notFinite, "is not a finite number")
+  }
+
+  const attempt: Encoder = (payload) => {
     const encoded = encodePayload(payload)
     if (Either.isLeft(encoded)) {
       const { path, reason } = describeIssue(encoded.left)
@@ -62,14 +80,16 @@ const compile = (endpoint: Endpoint.Any): Encoder => {
     }
     const fields = (encoded.right ?? {}) as Record<string, unknown>
     if (isPlain && hasBody) {
-      return Either.right({ gateway, method, path: endpoint.path, query: "", body: WireJson.stringify(fields) })
+      return Either.map(toBody(fields), (body) => ({ gateway, method, path: endpoint.path, query: "", body }))
     }
     const rest = Object.entries(fields).filter(([name]) => !inPath.includes(name))
     const forQuery = hasBody ? rest.filter(([name]) => inQuery.has(name)) : rest
-    const broken = [...inPath.map((name) => [name, fields[name]] as const), ...forQuery]
-      .find(([, value]) => HALF_CHARACTER.test(text(value)))
-    if (broken !== undefined) {
-      return refuse(`payload.${broken[0]}`, "holds half of a character: it cannot be part of a URL")
+    for (const [name, value] of [...inPath.map((name) => [name, fields[name]] as const), ...forQuery]) {
+      const notFinite = findNotFinite(value, `payload.${name}`)
+      if (notFinite !== undefined) return refuse(notFinite, "is not a finite number")
+      if (HALF_CHARACTER.test(text(value))) {
+        return refuse(`payload.${name}`, "holds half of a character: it cannot be part of a URL")
+      }
     }
     let path = endpoint.path
     for (const name of inPath) {
@@ -80,13 +100,21 @@ const compile = (endpoint: Endpoint.Any): Encoder => {
       }
       path = path.replace(`{${name}}`, () => value)
     }
-    return Either.right({
-      gateway,
-      method,
-      path,
-      query: queryOf(forQuery),
-      body: hasBody ? WireJson.stringify(Object.fromEntries(rest.filter(([name]) => !inQuery.has(name)))) : undefined
-    })
+    const query = queryOf(forQuery)
+    if (!hasBody) return Either.right({ gateway, method, path, query, body: undefined })
+    return Either.map(
+      toBody(Object.fromEntries(rest.filter(([name]) => !inQuery.has(name)))),
+      (body) => ({ gateway, method, path, query, body })
+    )
+  }
+
+  return (payload) => {
+    try {
+      return attempt(payload)
+    } catch {
+      // A cycle, a getter or `toJSON` that throws, nesting beyond the stack: nothing of it may be told.
+      return refuse("payload", "cannot be written as JSON")
+    }
   }
 }
 

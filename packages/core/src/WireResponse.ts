@@ -54,8 +54,9 @@ const textOf = (value: unknown): string | undefined =>
   typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined
 
 const SUB_CODE = /subcode=([^,\]\s]+)/i
-const REQUIRED_SCOPES = /requiredScopes=\[([^\]]*)\]/
-const SCOPES_IN_TEXT = /[：:]\s*\[([^\]]+)\]/
+// Bounded, and never over a second bracket: anything else takes quadratic time on a text made of brackets.
+const REQUIRED_SCOPES = /requiredScopes=\[([^[\]]{0,2000})\]/
+const SCOPES_IN_TEXT = /[：:]\s{0,8}\[([^[\]]{1,2000})\]/
 const APPLY_LINK = /https:\/\/open-dev\.dingtalk\.(?:com|io)\/appscope\/apply\?content=[\w.%-]+/
 const PENALTY_END = /(?:限制|处罚)将在\s*(\d{4}-\d\d-\d\d)\s+(\d\d:\d\d:\d\d)\s*结束/
 const REQUEST_IP = /request ip\s*=\s*([0-9a-fA-F.:]+)/
@@ -115,8 +116,9 @@ const serverTime = (response: WireResponse): number => {
 const retryAfterHeader = (response: WireResponse): Duration.Duration | undefined => {
   const header = response.headers["retry-after"]
   if (header === undefined) return undefined
-  if (/^\s*\d+\s*$/.test(header)) return notNegative(Number(header) * 1000)
-  return notNegative(Date.parse(header) - serverTime(response))
+  if (/^\s*\d{1,12}\s*$/.test(header)) return notNegative(Number(header) * 1000)
+  // `Date.parse` makes a date of nearly anything, such as `1.5` or `1, 2`.
+  return /GMT\s*$/.test(header) ? notNegative(Date.parse(header) - serverTime(response)) : undefined
 }
 
 /** `限制将在 2026-09-03 00:01:03 结束`, a time of day in China. Source: reference 4.3. */

@@ -271,3 +271,61 @@ describe("WireRequest", () => {
     assert.isTrue(Either.isLeft(WireRequest.encode(Contact.GetUser, { userid: "u".repeat(65) })))
   })
 })
+
+describe("what JSON cannot hold", () => {
+  const Any = Endpoint.api("test.any", {
+    method: "POST",
+    path: "/v1.0/test",
+    payload: Schema.Struct({ value: Schema.Unknown }),
+    success: Schema.Void
+  })
+  const cycle: Record<string, unknown> = {}
+  cycle["self"] = cycle
+  const deep = (() => {
+    let value: unknown = "sentinel"
+    for (let i = 0; i < 50_000; i++) value = [value]
+    return value
+  })()
+
+  for (
+    const [name, value] of [
+      ["a cycle", cycle],
+      ["nesting beyond the stack", deep],
+      ["toJSON that throws", {
+        toJSON: () => {
+          throw new Error("sentinel")
+        }
+      }],
+      [
+        "a getter that throws",
+        Object.defineProperty({}, "x", {
+          enumerable: true,
+          get: () => {
+            throw new Error("sentinel")
+          }
+        })
+      ]
+    ] as const
+  ) {
+    it(`${name} is refused, and nothing of it is told`, () => {
+      const error = Either.getOrThrow(Either.flip(WireRequest.encode(Any, { value })))
+      assert.strictEqual(error.reason, "Encode")
+      assert.notInclude(JSON.stringify(error), "sentinel")
+    })
+  }
+
+  it("a number that is not finite is refused by its path, where it would be sent as null", () => {
+    for (
+      const [value, path] of [
+        [Number.NaN, "payload.value"],
+        [{ list: [1, Infinity] }, "payload.value.list[1]"]
+      ] as const
+    ) {
+      assert.strictEqual(Either.getOrThrow(Either.flip(WireRequest.encode(Any, { value }))).path, path)
+    }
+    assert.strictEqual(
+      Either.getOrThrow(WireRequest.encode(Any, { value: [null, "null"] })).body,
+      `{"value":[null,"null"]}`
+    )
+  })
+})

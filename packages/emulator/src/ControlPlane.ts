@@ -10,17 +10,20 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
 import type { Service } from "./Emulator.js"
 import type { EmulatorError } from "./EmulatorError.js"
 import type { Request, Response } from "./Exchange.js"
 import * as Fault from "./Fault.js"
-import { isLoopback } from "./internal/loopback.js"
+import { isForeign } from "./internal/foreign.js"
 import * as Organization from "./Organization.js"
 import * as RequestLog from "./RequestLog.js"
 
 interface Control {
   readonly method: string
   readonly path: string
+  /** of the body; a question mark where one may be left out */
+  readonly fields?: ReadonlyArray<string>
   readonly run: (emulator: Service, body: unknown) => Effect.Effect<unknown, BadRequest | EmulatorError>
 }
 
@@ -50,6 +53,8 @@ const post = <A, I>(
   return {
     method: "POST",
     path,
+    fields: AST.getPropertySignatures(AST.encodedAST(schema.ast))
+      .map(({ isOptional, name }) => `${String(name)}${isOptional ? "?" : ""}`),
     run: (emulator, body) =>
       Either.match(decode(body), {
         onLeft: (error) => {
@@ -67,6 +72,13 @@ const clientId = Schema.optional(Schema.String)
 const permission = Schema.Struct({ permission: Schema.NonEmptyString, clientId })
 const token = Schema.Struct({ token: Schema.optional(Schema.Redacted(Schema.NonEmptyString)) })
 const seconds = Schema.Number.pipe(Schema.between(0, 10 ** 12))
+
+// The decoded side, because the other one has a default for what is left out.
+const applicationPatch = Schema.typeSchema(Organization.Application).pipe(
+  Schema.omit("clientId", "clientSecret", "ipWhiteList"),
+  Schema.partial,
+  Schema.extend(Schema.Struct({ clientId, ipWhiteList: Schema.optional(Schema.NullOr(Schema.Array(Schema.String))) }))
+)
 
 // The secret is for the app alone, and everything else that is redacted says so by itself.
 const shown = (organization: Organization.Organization) => ({
@@ -141,6 +153,16 @@ const controls: ReadonlyArray<Control> = [
     (emulator, app) => Effect.asVoid(emulator.addApplication(app))
   ),
   post(
+    "/_emulator/applications/update",
+    applicationPatch,
+    // JSON has no other way than `null` to take the list away.
+    (emulator, { clientId, ipWhiteList, ...patch }) =>
+      Effect.asVoid(emulator.updateApplication(
+        clientId,
+        ipWhiteList === undefined ? patch : { ...patch, ipWhiteList: ipWhiteList ?? undefined }
+      ))
+  ),
+  post(
     "/_emulator/applications/rotate-secret",
     Schema.Struct({ clientId }),
     (emulator, body) =>
@@ -151,9 +173,16 @@ const controls: ReadonlyArray<Control> = [
     Schema.Struct({
       fault: Fault.Fault,
       matching: Schema.optional(RequestLog.Matcher),
-      times: Schema.optional(Schema.Int.pipe(Schema.between(1, 10 ** 6)))
+      times: Schema.optional(Schema.Int.pipe(Schema.between(1, 10 ** 6))),
+      seconds: Schema.optional(seconds)
     }),
-    (emulator, { fault, ...options }) => emulator.failNext(fault, options)
+    (emulator, { fault, seconds, ...options }) =>
+      emulator.failNext(fault, { ...options, lasting: seconds === undefined ? undefined : seconds * 1000 })
+  ),
+  post(
+    "/_emulator/rate-limit",
+    Schema.Struct({ perSecond: Schema.NullOr(Schema.Int.pipe(Schema.between(1, 10 ** 6))) }),
+    (emulator, { perSecond }) => emulator.setRateLimit(perSecond ?? Infinity)
   ),
   remove("/_emulator/faults", (emulator) => emulator.clearFaults)
 ]
@@ -167,37 +196,42 @@ const respond = (status: number, body: unknown): Response => ({
 const refuse = (status: number, error: string, field?: string): Response =>
   respond(status, field === undefined ? { error } : { error, field })
 
-// A page of the web that is open in a browser on the same machine has no business here, nor has one that gave its own
-// name the address of this machine.
-const isForeign = (headers: NonNullable<Request["headers"]>): boolean => {
-  const { host, origin } = headers
-  if (host !== undefined && !isLoopback(host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"))) return true
-  return origin !== undefined && origin.replace(/^https?:\/\//, "") !== host
-}
-
 /**
  * Whether a path belongs to the controls.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const isControl = (path: string): boolean => path.startsWith("/_emulator")
+export const isControl = (path: string): boolean => /^\/_emulator(?:\/|$)/.test(path)
 
 /**
- * Answers a request to the controls; names of headers are in lower case. A mistake is a 400 that names the field.
+ * Answers a request to the controls; names of headers are in lower case. A mistake is a 400 that names the field. With
+ * `stop`, there is a control that runs it.
  *
  * @since 0.1.0
  * @category handlers
  */
-export const handle = (emulator: Service, request: Request): Effect.Effect<Response> => {
+export const handle = (
+  emulator: Service,
+  request: Request,
+  options?: { readonly stop?: Effect.Effect<void> | undefined }
+): Effect.Effect<Response> => {
   if (isForeign(request.headers ?? {})) return Effect.succeed(refuse(403, "the request comes from another site"))
-  const here = controls.filter(({ path }) => path === request.path.split("?")[0])
+  const stop = options?.stop
+  const all = stop === undefined ? controls : [...controls, post("/_emulator/stop", Schema.Struct({}), () => stop)]
+  const asked = request.path.split("?")[0]!
+  if (/^\/_emulator\/?$/.test(asked) && request.method === "GET") {
+    return Effect.succeed(respond(200, {
+      controls: all.map(({ fields, method, path }) => ({ method, path, ...(fields === undefined ? {} : { fields }) }))
+    }))
+  }
+  const here = all.filter(({ path }) => path === asked)
   const control = here.find(({ method }) => method === request.method)
   if (control === undefined) {
     return Effect.succeed(
       here.length > 0
         ? refuse(405, `${request.path} wants ${here.map(({ method }) => method).join(" or ")}`)
-        : respond(404, { error: "no such control", controls: controls.map(({ method, path }) => `${method} ${path}`) })
+        : respond(404, { error: "no such control", controls: all.map(({ method, path }) => `${method} ${path}`) })
     )
   }
   const text = request.body ?? ""
@@ -209,7 +243,7 @@ export const handle = (emulator: Service, request: Request): Effect.Effect<Respo
     onFailure: (error) =>
       error._tag === "BadRequest"
         ? refuse(400, `${error.field}: ${error.reason}`, error.field)
-        : refuse(400, error.message, error.subject),
+        : refuse(400, error.message, error.field),
     onSuccess: (result) => respond(200, result)
   })
 }

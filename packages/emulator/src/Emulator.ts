@@ -7,8 +7,10 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
+import type * as ParseResult from "effect/ParseResult"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
@@ -23,8 +25,8 @@ import { faultAnswer } from "./internal/faultAnswer.js"
 import { redact } from "./internal/redact.js"
 import type { Routed } from "./internal/routes.js"
 import { resolve } from "./internal/routes.js"
-import type { AccessToken, Grant, State } from "./internal/state.js"
-import { fromOrganization, issueCode, withApplication, withUsers } from "./internal/state.js"
+import type { AccessToken, Grant, PendingFault, State } from "./internal/state.js"
+import { countCall, fromOrganization, issueCode, withApplication, withUsers } from "./internal/state.js"
 import * as Organization from "./Organization.js"
 import type { Entry, Matcher } from "./RequestLog.js"
 import { matches } from "./RequestLog.js"
@@ -46,13 +48,14 @@ export interface Service {
 
   /** Of the first application, unless another one is named. */
   readonly grant: (permission: string, clientId?: string) => Effect.Effect<void, EmulatorError>
+  /** A permission that is not granted is an error. */
   readonly revoke: (permission: string, clientId?: string) => Effect.Effect<void, EmulatorError>
   readonly addApplication: (
     options: Organization.ApplicationOptions
   ) => Effect.Effect<Organization.Application, EmulatorError>
-  /** An `ipWhiteList` that is `undefined` is taken away. */
+  /** An `ipWhiteList` that is `undefined` is taken away; `tokenLifetime` is in seconds. */
   readonly updateApplication: (
-    clientId: string,
+    clientId: string | undefined,
     patch: {
       readonly [K in keyof Omit<Organization.Application, "clientId">]?: Organization.Application[K] | undefined
     }
@@ -81,12 +84,12 @@ export interface Service {
     readonly scope?: "openid" | "openid corpid" | undefined
   }) => Effect.Effect<Redacted.Redacted, EmulatorError>
 
-  /** Ends one access token, of an app or of a user. */
-  readonly expireToken: (token: Redacted.Redacted) => Effect.Effect<void>
+  /** Ends one access token, of an app or of a user. One that was never issued is an error. */
+  readonly expireToken: (token: Redacted.Redacted) => Effect.Effect<void, EmulatorError>
   /** Ends all access tokens; refresh tokens and codes stay good. */
   readonly expireTokens: Effect.Effect<void>
-  /** Forgets one access token, refresh token or code. */
-  readonly revokeToken: (token: Redacted.Redacted) => Effect.Effect<void>
+  /** Forgets one access token, refresh token or code. One that is not known is an error. */
+  readonly revokeToken: (token: Redacted.Redacted) => Effect.Effect<void, EmulatorError>
   /** Forgets all access tokens, refresh tokens and codes: everybody has to sign in again. */
   readonly revokeTokens: Effect.Effect<void>
 
@@ -98,12 +101,22 @@ export interface Service {
   readonly counts: Effect.Effect<Readonly<Record<string, number>>>
   readonly clearRequests: Effect.Effect<void>
 
-  /** Injects a fault into the next request that matches, or into the next `times`. */
+  /**
+   * Injects a fault into the next request that matches, or into the next `times`; with `lasting`, into all that arrive
+   * within that time, by the emulator's clock. `failNext(Fault.busy, { lasting: "1 minute" })` is an outage.
+   */
   readonly failNext: (fault: Fault, options?: {
     readonly matching?: Matcher | undefined
     readonly times?: number | undefined
+    readonly lasting?: Duration.DurationInput | undefined
   }) => Effect.Effect<void>
   readonly clearFaults: Effect.Effect<void>
+
+  /**
+   * How many calls a second one app may make to one API, counted by calendar seconds of the emulator's clock: 20 in the
+   * standard edition, `Infinity` for no limit. Tokens are not counted.
+   */
+  readonly setRateLimit: (perSecond: number) => Effect.Effect<void>
 }
 
 /**
@@ -121,6 +134,8 @@ export interface Options {
   readonly organization?: Organization.Organization | undefined
   /** of every application, over what the organisation says */
   readonly tokenLifetime?: Duration.DurationInput | undefined
+  /** calls a second of one app to one API, such as 20; without a limit if left out */
+  readonly rateLimit?: number | undefined
 }
 
 // More than a test reads, less than a long-lived emulator notices.
@@ -179,13 +194,24 @@ const record = (state: State, entry: Entry): State => {
 }
 
 const takeFault = (state: State, entry: Entry): readonly [Fault | undefined, State] => {
-  const index = state.faults.findIndex(({ matching }) => matches(matching)(entry))
-  const found = state.faults[index]
-  if (found === undefined) return [undefined, state]
-  const faults = state.faults.flatMap((pending) =>
+  const pendings = state.faults.filter(({ until }) => entry.at < until)
+  const found = pendings.find(({ matching }) => matches(matching)(entry))
+  if (found === undefined) {
+    return [undefined, pendings.length < state.faults.length ? { ...state, faults: pendings } : state]
+  }
+  const faults = pendings.flatMap((pending) =>
     pending !== found ? [pending] : found.times > 1 ? [{ ...found, times: found.times - 1 }] : []
   )
   return [found.fault, { ...state, faults }]
+}
+
+const UNCOUNTED = /^(?:oauth2|login)\./
+
+const countOrThrottle = (state: State, entry: Entry): readonly [Fault | undefined, State] => {
+  const { clientId, endpoint } = entry
+  if (clientId === undefined || endpoint === undefined || UNCOUNTED.test(endpoint)) return [undefined, state]
+  const counted = countCall(state, `${clientId} ${endpoint}`, entry.at)
+  return counted === undefined ? [{ _tag: "Throttled" }, state] : [undefined, counted]
 }
 
 interface Arrival {
@@ -206,7 +232,8 @@ const arrive = (state: State, parsed: Parsed, routed: Routed, now: number): read
     status: undefined
   }
   // By what was sent, not by what may be shown of it.
-  const [fault, rest] = takeFault(state, { ...entry, path: parsed.path })
+  const [injected, afterFault] = takeFault(state, { ...entry, path: parsed.path })
+  const [fault, rest] = injected === undefined ? countOrThrottle(afterFault, entry) : [injected, afterFault]
   const logged = { ...entry, fault: fault?._tag }
   return [{ entry: logged, fault }, record(rest, logged)]
 }
@@ -222,7 +249,7 @@ const answer = (
   const call: Call = { ...parsed, ids, now: time + state.offset }
   const given = fault === undefined || fault._tag === "Delay"
     ? routed.handler(state, call)
-    : faultAnswer(fault, call, routed.gateway, entry.clientId)
+    : faultAnswer(fault, call, routed.gateway, entry.clientId, state.rateLimit)
   const after = given.state ?? state
   const { response } = given
   // Whoever cleared the log meanwhile does not want the entry back.
@@ -238,18 +265,33 @@ const withLifetime = (state: State, tokenLifetime: number): State => {
   return { ...state, applications }
 }
 
-const unknownUser = (userid: string) => new EmulatorError({ reason: "UnknownUser", subject: userid })
+const unknownUser = ({ users }: State, userid: string) =>
+  new EmulatorError({ reason: "UnknownUser", subject: userid, field: "userid", known: Array.from(users.keys()) })
+
+// Tokens are secrets: only how many there are is told.
+const unknownToken = (subject: string, all: Readonly<Record<string, HashMap.HashMap<string, unknown>>>) =>
+  new EmulatorError({
+    reason: "UnknownToken",
+    subject,
+    field: "token",
+    known: Object.entries(all).map(([name, held]) => `${HashMap.size(held)} ${name}`)
+  })
+
+const invalid = (error: ParseResult.ParseError): EmulatorError => {
+  const field = error.message.match(/\["(\w+)"\]/)?.[1] ?? "value"
+  return new EmulatorError({
+    reason: "Invalid",
+    subject: field,
+    field,
+    description: error.message.split("\n").at(-1)!.replace(/^[\s│└├─]+/, "")
+  })
+}
 
 // `Redacted` and `bigint` are values here, not their JSON.
 const check = <A>(schema: Schema.Schema<A, any>, value: unknown): Effect.Effect<A, EmulatorError> =>
-  Effect.mapError(Schema.validate(schema)(value), (error) => {
-    const path = error.message.match(/\["(\w+)"\]/)
-    return new EmulatorError({
-      reason: "Invalid",
-      subject: path?.[1] ?? "value",
-      description: error.message.split("\n").at(-1)!.replace(/^[\s│└├─]+/, "")
-    })
-  })
+  Effect.mapError(Schema.validate(schema)(value), invalid)
+
+const limitOf = (perSecond: number): number => perSecond >= 1 ? Math.floor(perSecond) : Infinity
 
 const secondsOf = (lifetime: Duration.DurationInput): number =>
   Math.min(Math.max(1, Math.round(Duration.toSeconds(lifetime))), 10 ** 9)
@@ -268,7 +310,10 @@ export const make = (options?: Options): Effect.Effect<Service> =>
     const lifetime = options?.tokenLifetime
     // A mistake of the program: what is answered is built from these texts.
     yield* Effect.orDie(check(Schema.Array(Organization.Application), organization.applications))
-    const initial = fromOrganization(organization)
+    const initial: State = {
+      ...fromOrganization(organization),
+      rateLimit: limitOf(options?.rateLimit ?? Infinity)
+    }
     const ref = yield* Ref.make(lifetime === undefined ? initial : withLifetime(initial, secondsOf(lifetime)))
 
     /** Changes the state, or fails and leaves it. */
@@ -285,7 +330,7 @@ export const make = (options?: Options): Effect.Effect<Service> =>
 
     const changeApplication = (
       clientId: string | undefined,
-      f: (app: Organization.Application) => Organization.Application
+      f: (app: Organization.Application) => Organization.Application | EmulatorError
     ): Effect.Effect<Organization.Application, EmulatorError> =>
       change((state) => {
         const app = applicationOf(state, clientId)
@@ -293,7 +338,7 @@ export const make = (options?: Options): Effect.Effect<Service> =>
           return app
         }
         const changed = f(app)
-        return [changed, withApplication(state, changed)]
+        return changed instanceof EmulatorError ? changed : [changed, withApplication(state, changed)]
       })
 
     const handle = (request: Request): Effect.Effect<Response> =>
@@ -352,17 +397,22 @@ export const make = (options?: Options): Effect.Effect<Service> =>
             ? app
             : { ...app, permissions: [...app.permissions, permission] })),
       revoke: (permission, clientId) =>
-        Effect.asVoid(changeApplication(clientId, (app) => ({
-          ...app,
-          permissions: app.permissions.filter((granted) => granted !== permission)
-        }))),
+        Effect.asVoid(changeApplication(clientId, (app) =>
+          app.permissions.includes(permission)
+            ? { ...app, permissions: app.permissions.filter((granted) => granted !== permission) }
+            : new EmulatorError({
+              reason: "NotGranted",
+              subject: permission,
+              field: "permission",
+              known: app.permissions
+            }))),
       addApplication: (added) =>
         Effect.flatMap(
           check(Organization.Application, Organization.Application.make(added, { disableValidation: true })),
           (app) =>
             change((state) =>
               state.applications.has(app.clientId)
-                ? new EmulatorError({ reason: "Duplicate", subject: app.clientId })
+                ? new EmulatorError({ reason: "Duplicate", subject: app.clientId, field: "clientId" })
                 : [app, withApplication(state, app)]
             )
         ),
@@ -375,7 +425,7 @@ export const make = (options?: Options): Effect.Effect<Service> =>
               ...app,
               ...Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined)),
               ...(list === undefined ? {} : { ipWhiteList: list }),
-              clientId
+              clientId: app.clientId
             }
           })
         ),
@@ -395,33 +445,32 @@ export const make = (options?: Options): Effect.Effect<Service> =>
         Effect.flatMap(check(Organization.User, added), (user) =>
           change((state) => {
             const taken = state.users.has(user.userid)
-              ? user.userid
+              ? "userid"
               : state.unionIds.has(user.unionid)
-              ? user.unionid
+              ? "unionid"
               : undefined
             return taken === undefined
               ? [undefined, withUsers(state, new Map(state.users).set(user.userid, user))]
-              : new EmulatorError({ reason: "Duplicate", subject: taken })
+              : new EmulatorError({ reason: "Duplicate", subject: user[taken], field: taken })
           })),
       updateUser: (userid, patch) =>
         change((state) => {
           const user = state.users.get(userid)
-          if (user === undefined) return unknownUser(userid)
-          const changed = Object.fromEntries(
+          if (user === undefined) return unknownUser(state, userid)
+          const valid = Schema.validateEither(Organization.User)(Object.fromEntries(
             Object.entries({ ...user, ...patch, userid }).filter(([, value]) => value !== undefined)
-          )
-          if (!Schema.is(Organization.User)(changed)) {
-            return new EmulatorError({ reason: "Invalid", subject: Object.keys(patch).join(", ") })
-          }
+          ))
+          if (Either.isLeft(valid)) return invalid(valid.left)
+          const changed = valid.right
           const owner = state.unionIds.get(changed.unionid)
           if (owner !== undefined && owner !== userid) {
-            return new EmulatorError({ reason: "Duplicate", subject: changed.unionid })
+            return new EmulatorError({ reason: "Duplicate", subject: changed.unionid, field: "unionid" })
           }
           return [undefined, withUsers(state, new Map(state.users).set(userid, changed))]
         }),
       removeUser: (userid) =>
         change((state) => {
-          if (!state.users.has(userid)) return unknownUser(userid)
+          if (!state.users.has(userid)) return unknownUser(state, userid)
           const users = new Map(state.users)
           users.delete(userid)
           return [undefined, withUsers(state, users)]
@@ -431,7 +480,7 @@ export const make = (options?: Options): Effect.Effect<Service> =>
         change((state, now) => {
           const app = applicationOf(state, clientId)
           if (app instanceof EmulatorError) return app
-          if (!state.users.has(userid)) return unknownUser(userid)
+          if (!state.users.has(userid)) return unknownUser(state, userid)
           const issued = issueCode(
             state,
             app.clientId,
@@ -447,21 +496,31 @@ export const make = (options?: Options): Effect.Effect<Service> =>
         }),
 
       expireToken: (token) =>
-        Ref.update(ref, (state) => ({
-          ...state,
-          accessTokens: HashMap.modify(state.accessTokens, Redacted.value(token), ended)
-        })),
+        change((state) =>
+          HashMap.has(state.accessTokens, Redacted.value(token))
+            ? [undefined, {
+              ...state,
+              accessTokens: HashMap.modify(state.accessTokens, Redacted.value(token), ended)
+            }]
+            : unknownToken("access token", { "access tokens": state.accessTokens })
+        ),
       expireTokens: Ref.update(ref, (state) => ({
         ...state,
         accessTokens: HashMap.map(state.accessTokens, ended)
       })),
       revokeToken: (token) =>
-        Ref.update(ref, (state) => ({
-          ...state,
-          accessTokens: HashMap.remove(state.accessTokens, Redacted.value(token)),
-          refreshTokens: HashMap.remove(state.refreshTokens, Redacted.value(token)),
-          codes: HashMap.remove(state.codes, Redacted.value(token))
-        })),
+        change((state) => {
+          const key = Redacted.value(token)
+          const { accessTokens, codes, refreshTokens } = state
+          return HashMap.has(accessTokens, key) || HashMap.has(refreshTokens, key) || HashMap.has(codes, key)
+            ? [undefined, {
+              ...state,
+              accessTokens: HashMap.remove(accessTokens, key),
+              refreshTokens: HashMap.remove(refreshTokens, key),
+              codes: HashMap.remove(codes, key)
+            }]
+            : unknownToken("token or code", { "access tokens": accessTokens, "refresh tokens": refreshTokens, codes })
+        }),
       revokeTokens: Ref.update(ref, (state) => ({
         ...state,
         accessTokens: HashMap.empty<string, AccessToken>(),
@@ -479,20 +538,30 @@ export const make = (options?: Options): Effect.Effect<Service> =>
       })),
 
       failNext: (fault, options) =>
-        Ref.update(ref, (state) => ({
-          ...state,
-          faults: [
-            ...state.faults,
-            { fault, matching: options?.matching ?? {}, times: Math.max(1, Math.floor(options?.times ?? 1)) }
-          ]
-        })),
+        Effect.flatMap(Clock.currentTimeMillis, (time) =>
+          Ref.update(ref, (state) => {
+            const lasting = options?.lasting === undefined ? undefined : Duration.toMillis(options.lasting)
+            const pending: PendingFault = {
+              fault,
+              matching: options?.matching ?? {},
+              times: Math.max(1, Math.floor(options?.times ?? (lasting === undefined ? 1 : Infinity))),
+              until: lasting === undefined ? Infinity : time + state.offset + lasting
+            }
+            return { ...state, faults: [...state.faults, pending] }
+          })),
+      setRateLimit: (perSecond) => Ref.update(ref, (state) => ({ ...state, rateLimit: limitOf(perSecond) })),
       clearFaults: Ref.update(ref, (state) => ({ ...state, faults: [] }))
     }
   })
 
 const applicationOf = (state: State, clientId: string | undefined): Organization.Application | EmulatorError =>
   (clientId === undefined ? state.applications.values().next().value : state.applications.get(clientId)) ??
-    new EmulatorError({ reason: "UnknownApplication", subject: clientId ?? "at all" })
+    new EmulatorError({
+      reason: "UnknownApplication",
+      subject: clientId ?? "at all",
+      field: "clientId",
+      known: Array.from(state.applications.keys())
+    })
 
 const ended = (token: AccessToken): AccessToken => ({ ...token, expiresAt: Number.NEGATIVE_INFINITY })
 

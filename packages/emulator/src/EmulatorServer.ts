@@ -10,16 +10,20 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Net from "node:net"
 import * as ControlPlane from "./ControlPlane.js"
 import type { Service } from "./Emulator.js"
 import { Emulator } from "./Emulator.js"
 import type { Request } from "./Exchange.js"
+import { home, isHome } from "./internal/home.js"
 import { isLoopback } from "./internal/loopback.js"
 
 /**
@@ -29,6 +33,8 @@ import { isLoopback } from "./internal/loopback.js"
 export class EmulatorServer extends Context.Tag("@effect-dingtalk/emulator/EmulatorServer")<EmulatorServer, {
   /** such as `http://127.0.0.1:8765`, the one origin of both gateways and of the sign-in page */
   readonly url: string
+  /** ends when somebody stopped the server by `POST /_emulator/stop` */
+  readonly stopped: Effect.Effect<void>
 }>() {}
 
 /**
@@ -66,7 +72,7 @@ const bodyOf = (
   )
 }
 
-const app = (emulator: Service) =>
+const app = (emulator: Service, stop: Effect.Effect<void>) =>
   Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     const mark = request.originalUrl.indexOf("?")
@@ -80,7 +86,9 @@ const app = (emulator: Service) =>
       remoteAddress: Option.getOrUndefined(request.remoteAddress)
     }
     const { body, headers, status } = yield* ControlPlane.isControl(path)
-      ? ControlPlane.handle(emulator, given)
+      ? ControlPlane.handle(emulator, given, { stop })
+      : isHome(given)
+      ? home(emulator, given)
       : emulator.handle(given)
     return body === ""
       ? HttpServerResponse.empty({ status, headers: Headers.fromInput(headers) })
@@ -93,6 +101,9 @@ const app = (emulator: Service) =>
     // The caller went away in the middle of its body.
     Effect.catchTag("RequestError", () => HttpServerResponse.empty({ status: 400 }))
   )
+
+// Time for the answer to leave; by the real clock, because a test may have stopped its own.
+const pause = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
 
 /** A server whose open connections do not outlive its scope. */
 const makeServer = (options: Options) =>
@@ -135,17 +146,28 @@ export const make = (
 > =>
   Effect.gen(function*() {
     const emulator = yield* Emulator
-    const server = yield* makeServer(options ?? {})
+    // Of its own, so that the server can end before the program does.
+    const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+    const server = yield* Scope.extend(makeServer(options ?? {}), scope)
+    const stopped = yield* Deferred.make<void>()
+    const stop = pause.pipe(
+      Effect.zipRight(Scope.close(scope, Exit.void)),
+      Effect.zipRight(Deferred.succeed(stopped, undefined)),
+      Effect.forkDaemon
+    )
     // A span would hold the query, and with it the token.
-    yield* HttpMiddleware.withTracerDisabledWhenEffect(server.serve(app(emulator)), () => true)
+    yield* HttpMiddleware.withTracerDisabledWhenEffect(server.serve(app(emulator, Effect.asVoid(stop))), () => true)
+      .pipe(
+        Scope.extend(scope)
+      )
     const { address } = server
     const port = address._tag === "TcpAddress" ? address.port : 0
     const host = options?.host ?? "127.0.0.1"
-    return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}` }
+    return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, stopped: Deferred.await(stopped) }
   })
 
 /**
- * Serves until its scope closes; then open connections are closed at once.
+ * Serves until its scope closes or somebody asks for `POST /_emulator/stop`; then open connections are closed at once.
  *
  * @since 0.1.0
  * @category layers

@@ -130,6 +130,8 @@ export const Application = Schema.Struct({
     Schema.Array(Schema.String.pipe(Schema.pattern(/^https?:\/\/[!-~]+$/))),
     () => []
   ),
+  /** also any `http` URI of this machine, which the platform never allows: there each one has to be registered */
+  anyLoopbackRedirect: withDefault(Schema.Boolean, () => false),
   /** without it, every address is let in */
   ipWhiteList: Schema.optional(Schema.Array(Schema.String)),
   enabled: withDefault(Schema.Boolean, () => true),
@@ -217,7 +219,8 @@ export const quickstart: Organization = {
       "http://127.0.0.1:3000/callback",
       "http://localhost:8080/callback",
       "https://app.example/callback"
-    ]
+    ],
+    anyLoopbackRedirect: true
   })],
   users: [
     {

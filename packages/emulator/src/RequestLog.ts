@@ -23,7 +23,7 @@ export interface Entry {
   readonly endpoint: string | undefined
   /** the application that called, if the request tells */
   readonly clientId: string | undefined
-  /** such as `Throttled`, if a fault was injected */
+  /** such as `Throttled`, if a fault was injected or the rate limit was exceeded */
   readonly fault: string | undefined
   /** `undefined` until answered, and for good if the caller went away */
   readonly status: number | undefined

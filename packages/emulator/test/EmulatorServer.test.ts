@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Scope } from "effect"
+import { Duration, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import * as Net from "node:net"
 import { Emulator, EmulatorServer, Fault } from "../src/index.js"
 
@@ -155,6 +155,37 @@ describe("EmulatorServer", () => {
     }).pipe(Effect.provide(server())))
 })
 
+describe("the page at the root", () => {
+  it.live("is for browsers alone", () =>
+    Effect.gen(function*() {
+      const base = yield* url
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.addApplication({ clientId: "<own>", clientSecret: Redacted.make("not-for-the-page") })
+      yield* request(`${base}/gettoken?appkey=dingquickstart&appsecret=quickstart-secret`)
+      const browser = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" }
+      const shown = yield* request(`${base}/`, { headers: browser })
+      assert.strictEqual(shown.status, 200)
+      for (
+        const part of [
+          "dingquickstart",
+          "quickstart-secret",
+          "api.dingtalk.com",
+          "href=\"/_emulator\"",
+          "/oauth2/auth?client_id=dingquickstart",
+          "appsecret=&lt;redacted&gt;",
+          "&lt;own&gt;"
+        ]
+      ) assert.include(shown.body, part)
+      assert.notInclude(shown.body, "not-for-the-page")
+      const link = /href="(\/oauth2\/auth[^"]*)"/.exec(shown.body)![1]!.replaceAll("&amp;", "&")
+      assert.strictEqual((yield* request(base + link)).status, 200)
+      const plain = yield* request(`${base}/`)
+      assert.deepInclude(JSON.parse(plain.body), { errcode: 404 })
+      const foreign = yield* raw(base, "GET / HTTP/1.1\r\nHost: evil.example\r\nAccept: text/html\r\n\r\n", 200)
+      assert.include(foreign, "\"errcode\":404")
+    }).pipe(Effect.provide(server())))
+})
+
 describe("the control plane", () => {
   it.live("does what the service does", () =>
     Effect.gen(function*() {
@@ -219,6 +250,49 @@ describe("the control plane", () => {
       })
     }).pipe(Effect.provide(server())))
 
+  it.live("lists itself, and updates an application", () =>
+    Effect.gen(function*() {
+      const base = yield* url
+      for (const path of ["/_emulator", "/_emulator/"]) {
+        const { body, status } = yield* request(base + path)
+        assert.strictEqual(status, 200)
+        const { controls } = JSON.parse(body)
+        assert.deepInclude(controls, { method: "GET", path: "/_emulator/state" })
+        assert.deepInclude(controls, {
+          method: "POST",
+          path: "/_emulator/permissions/revoke",
+          fields: ["permission", "clientId?"]
+        })
+        assert.deepInclude(controls, { method: "POST", path: "/_emulator/stop", fields: [] })
+      }
+      const update = (body: unknown) => post(`${base}/_emulator/applications/update`, body)
+      const patch = {
+        contactRange: ["lisi"],
+        redirectUris: ["https://my.example/back"],
+        permissions: ["qyapi_get_member"],
+        tokenLifetime: 60,
+        ipWhiteList: ["10.0.0.1"]
+      }
+      assert.strictEqual((yield* update({ clientId: "dingquickstart", ...patch })).status, 200)
+      const shown = Effect.map(request(`${base}/_emulator/state`), ({ body }) => JSON.parse(body).applications[0])
+      assert.deepInclude(yield* shown, { ...patch, name: "Quickstart", enabled: true })
+      assert.strictEqual((yield* update({ ipWhiteList: null, enabled: false })).status, 200)
+      const { ipWhiteList, ...rest } = yield* shown
+      assert.strictEqual(ipWhiteList, undefined)
+      assert.deepInclude(rest, { contactRange: ["lisi"], enabled: false, tokenLifetime: 60 })
+    }).pipe(Effect.provide(server())))
+
+  it.live("stops, and the answer still arrives", () =>
+    Effect.gen(function*() {
+      const { stopped, url } = yield* EmulatorServer.EmulatorServer
+      assert.strictEqual((yield* post(`${url}/_emulator/stop`, {}, { origin: "https://evil.example" })).status, 403)
+      assert.strictEqual((yield* request(`${url}/_emulator/stop`)).status, 405)
+      assert.deepStrictEqual((yield* post(`${url}/_emulator/stop`, "")).status, 200)
+      yield* Effect.timeout(stopped, "1 second")
+      const gone = yield* Effect.promise(() => fetch(url).then(() => "answered", () => "gone"))
+      assert.strictEqual(gone, "gone")
+    }).pipe(Effect.provide(server())))
+
   it.live("says which field is wrong", () =>
     Effect.gen(function*() {
       const base = yield* url
@@ -230,14 +304,25 @@ describe("the control plane", () => {
           ["clock/advance", { second: 1, seconds: 1 }, "second"],
           ["clock/advance", "{", "body"],
           ["clock/advance", "[]", "body"],
-          ["permissions/grant", { permission: "x", clientId: "nobody" }, "nobody"],
+          ["permissions/grant", { permission: "x", clientId: "nobody" }, "clientId"],
+          ["permissions/revoke", { permission: "qyapi_get_membr" }, "permission"],
+          ["tokens/expire", { token: "nonsense" }, "token"],
+          ["tokens/revoke", { token: "nonsense" }, "token"],
+          ["users/add", { userid: "lisi", unionid: "x", name: "x" }, "userid"],
+          ["users/add", { userid: "x", unionid: "l4siHjQliSzpw0YWxxxxx", name: "x" }, "unionid"],
+          ["users/update", { userid: "nobody", name: "x" }, "userid"],
+          ["users/remove", { userid: "nobody" }, "userid"],
+          ["applications/add", { clientId: "dingquickstart", clientSecret: "x" }, "clientId"],
+          ["applications/update", { clientId: "nobody", enabled: false }, "clientId"],
+          ["applications/update", { redirectUris: ["x"] }, "redirectUris.0"],
+          ["applications/update", { secret: "x" }, "secret"],
           [
             "users/add",
             { userid: "x", unionid: "y", name: "z", dept_order_list: [{ dept_id: 1 }] },
             "dept_order_list.0.order"
           ],
           ["users/update", { name: "x" }, "userid"],
-          ["consent", { userid: "nobody" }, "nobody"],
+          ["consent", { userid: "nobody" }, "userid"],
           ["faults", { fault: { _tag: "Nonsense" } }, "fault._tag"],
           ["faults", { fault: { _tag: "Respond", status: 99, headers: {}, body: "" } }, "fault.status"]
         ] as const
@@ -247,7 +332,13 @@ describe("the control plane", () => {
         assert.strictEqual(JSON.parse(answer.body).field, field, answer.body)
       }
       assert.strictEqual((yield* request(`${base}/_emulator/clock/advance`)).status, 405)
-      assert.strictEqual((yield* request(`${base}/_emulator/`)).status, 404)
+      const revoked = yield* post(`${base}/_emulator/permissions/revoke`, { permission: "qyapi_get_membr" })
+      assert.include(revoked.body, "qyapi_get_membr is not granted; granted are: qyapi_get_member, Contact.User.Read")
+      assert.include(
+        (yield* post(`${base}/_emulator/consent`, { userid: "x" })).body,
+        "there are: zhangsan, manager240"
+      )
+      assert.strictEqual((yield* request(`${base}/_emulator/nonsense`)).status, 404)
       const foreign = yield* post(`${base}/_emulator/clock/advance`, { seconds: 1 }, { origin: "https://evil.example" })
       assert.strictEqual(foreign.status, 403)
       assert.strictEqual((yield* post(`${base}/_emulator/clock/advance`, { seconds: 1e12 })).status, 200)

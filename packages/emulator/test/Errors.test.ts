@@ -312,6 +312,25 @@ describe("injected faults", () => {
       assert.strictEqual(json.body, `{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"xxx"}`)
       const [html] = yield* both(Fault.ipBanned("html"))
       assert.include(html.headers["content-type"]!, "text/html")
+      assert.match(html.body, /_____tmd_____\/punish\?x5secdata=/)
+    }).pipe(fresh))
+
+  it.effect("a hint in a header says what is not emulated, and Fault.respond answers it", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const hint = (answer: Answer) => answer.headers["x-emulator-hint"]
+      const path = "/topapi/v2/department/listsub"
+      for (const unknown of [path, "/v1.0/robot/send", "/nothing"]) {
+        assert.match(hint(yield* post(unknown, {}))!, /^not emulated; .*Fault\.respond/)
+      }
+      assert.include(hint(yield* ask({ method: "GET", path: "/topapi/v2/user/get" }))!, "POST")
+      const wrongHost = { host: "api.dingtalk.com" }
+      assert.include(hint(yield* post("/topapi/v2/user/get", {}, wrongHost))!, "oapi.dingtalk.com")
+      assert.isUndefined(hint(yield* getUser()))
+      const own = Fault.respond({ body: "{\"errcode\":0,\"result\":[]}" })
+      yield* emulator.failNext(own, { matching: { path } })
+      const answer = yield* post(path, {})
+      assert.deepStrictEqual([hint(answer), json(answer)], [undefined, { errcode: 0, result: [] }])
     }).pipe(fresh))
 
   it.effect("only what matches, as often as said, and then the truth again", () =>

@@ -72,6 +72,8 @@ describe("the sign-in page", () => {
 
   it.effect("whatever is wrong is shown, escaped, and leads nowhere", () =>
     Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      yield* emulator.updateApplication(undefined, { anyLoopbackRedirect: false })
       const evil = "https://evil.example/<script>alert(1)</script>"
       for (
         const overrides of [
@@ -99,6 +101,37 @@ describe("the sign-in page", () => {
         assert.strictEqual((yield* press(form as Record<string, string>)).status, 400)
       }
       assert.strictEqual((yield* ask({ method: "PUT", path: "/oauth2/auth", query: query() })).status, 405)
+    }).pipe(fresh))
+
+  it.effect("any loopback redirect_uri, for who opts in, and nothing that only looks so", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      for (const uri of ["http://localhost:4567/x?y=z", "http://127.0.0.1:1/", "http://[::1]:5000/back"]) {
+        const answer = yield* press({ userid: "lisi", decision: "consent" }, { redirect_uri: uri })
+        assert.isTrue(answer.headers["location"]?.startsWith(`${uri}${uri.includes("?") ? "&" : "?"}authCode=`), uri)
+      }
+      for (
+        const uri of [
+          "http://localhost.evil.example/",
+          "http://localhost@evil.example/",
+          "http://me:pass@localhost/",
+          "http://evil.example/?http://localhost",
+          "http://localhost:4567/#x",
+          "https://localhost/",
+          "http://127.0.0.1.nip.io/",
+          "http://localhost:4567/\r\nSet-Cookie: x",
+          "http://localhost:99999/"
+        ]
+      ) {
+        const answer = yield* open({ redirect_uri: uri })
+        assert.strictEqual(answer.status, 400, uri)
+        assert.include(answer.body, "<li>http://localhost:3000/callback</li>")
+        assert.include(answer.body, "any port and path")
+      }
+      yield* emulator.updateApplication("dingquickstart", { anyLoopbackRedirect: false })
+      const refused = yield* open({ redirect_uri: "http://localhost:4567/" })
+      assert.strictEqual(refused.status, 400)
+      assert.notInclude(refused.body, "any port and path")
     }).pipe(fresh))
 
   it.effect("names are escaped", () =>

@@ -47,6 +47,28 @@ describe("tokens of an app", () => {
       assert.strictEqual((yield* getUser()).headers["date"], "Thu, 01 Jan 1970 02:00:00 GMT")
     }).pipe(fresh))
 
+  it.effect("what is not there cannot be taken away, and no error shows a token", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const token = Redacted.make(yield* appToken)
+      yield* emulator.expireToken(token)
+      yield* emulator.expireToken(token)
+      yield* emulator.revokeToken(token)
+      for (const again of [emulator.expireToken(token), emulator.revokeToken(token)]) {
+        const error = yield* Effect.flip(again)
+        assert.deepInclude(error, { _tag: "EmulatorError", reason: "UnknownToken", field: "token" })
+        assert.include(error.message, "there are: 0 access tokens")
+        assert.notInclude(error.message, Redacted.value(token))
+      }
+      const revoked = yield* Effect.flip(emulator.revoke("qyapi_get_membr"))
+      assert.deepInclude(revoked, { reason: "NotGranted", subject: "qyapi_get_membr", field: "permission" })
+      assert.include(revoked.message, "granted are: qyapi_get_member")
+      yield* emulator.grant("qyapi_get_member")
+      const user = yield* Effect.flip(emulator.updateUser("nobody", {}))
+      assert.deepInclude(user, { reason: "UnknownUser", field: "userid" })
+      assert.include(user.message, "there are: zhangsan, manager240, lisi")
+    }).pipe(fresh))
+
   it.effect("lifetime, expiry, revocation and rotation are in our hands", () =>
     Effect.gen(function*() {
       const emulator = yield* Emulator.Emulator

@@ -3,7 +3,9 @@ import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { execFile, spawn } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
+import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
 
 const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
@@ -119,6 +121,10 @@ describe("dingtalk-emulator", () => {
         ["--port", "65536"],
         ["--host", "0.0.0.0"],
         ["--lifetime", "0"],
+        ["--port", "-1"],
+        ["--port=abc"],
+        ["--redirect-uri", "localhost:3000"],
+        ["--port"],
         ["--nonsense"],
         ["stray"]
       ]
@@ -127,10 +133,20 @@ describe("dingtalk-emulator", () => {
           const { ended } = yield* run(...args)
           const { code, stderr, stdout } = yield* ended
           assert.deepStrictEqual([code, stdout, stderr.trimEnd().split("\n").length], [2, "", 1], stderr)
+          const [first = "", second] = args
+          if (second === undefined && first !== "--port=abc") assert.match(stderr, /; see --help\n$/)
+          if (first.startsWith("--port") && first + second !== "--portundefined") {
+            assert.include(stderr, "--port wants a whole number from 0 to 65535, not")
+          }
         }), { concurrency: 3 })
-      const help = yield* (yield* run("--help")).ended
-      assert.strictEqual(help.code, 0)
-      assert.include(help.stdout, "--lifetime")
+      yield* Effect.forEach(["--help", "-h"], (option) =>
+        Effect.gen(function*() {
+          const help = yield* (yield* run("--", option)).ended
+          assert.strictEqual(help.code, 0)
+          assert.include(help.stdout, "--lifetime")
+        }))
+      const version = yield* (yield* run("--version")).ended
+      assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
     }))
 
   it.scopedLive("SIGTERM ends it within a second, with open connections and requests under way", () =>
@@ -155,4 +171,72 @@ describe("dingtalk-emulator", () => {
       assert.isBelow(Date.now() - began, 1000)
       assert.strictEqual(yield* Effect.promise(() => waiting), "gone")
     }))
+
+  it.scopedLive("stops when asked over HTTP, and knows redirect URIs of its own", () =>
+    Effect.gen(function*() {
+      const uris = ["https://one.example/back", "https://two.example/back"]
+      const { ended, url } = yield* start("--redirect-uri", uris[0]!, "--redirect-uri", uris[1]!)
+      const state = yield* Effect.promise(() => fetch(`${url}/_emulator/state`).then((response) => response.json()))
+      assert.includeMembers((state as any).applications[0].redirectUris, uris)
+      yield* Effect.promise(() => fetch(`${url}/_emulator/stop`, { method: "POST" }))
+      const { code, stderr } = yield* ended
+      assert.deepStrictEqual([code, stderr], [0, ""])
+    }))
+
+  it.scopedLive("a signal during the start is an end like any other", () =>
+    Effect.gen(function*() {
+      const { child, ended } = yield* run("--port", "0")
+      yield* Effect.sleep("300 millis")
+      child.kill("SIGTERM")
+      const { code, stderr } = yield* ended
+      // Before its first line runs, Node itself ends it.
+      assert.isTrue(code === 0 || code === null, stderr)
+    }))
+
+  it.scopedLive.skipIf(process.platform !== "linux")(
+    "ends with the package manager that started it",
+    () =>
+      Effect.gen(function*() {
+        // What pnpm does with a script, without pnpm: a program of that name, and a shell between.
+        const directory = yield* Effect.acquireRelease(
+          Effect.sync(() => mkdtempSync(`${tmpdir()}/emulator-`)),
+          (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+        )
+        const manager = `${directory}/pnpm.cjs`
+        writeFileSync(
+          manager,
+          `const { spawn } = require("node:child_process")
+const script = process.argv[2]
+spawn("sh", ["-c", script + "; exit"], { stdio: "inherit", env: { ...process.env, npm_lifecycle_event: "emulator" } })`
+        )
+        const command = `'${process.execPath}' --import tsx '${bin}' --port 0`
+        const child = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            spawn(process.execPath, [manager, command], { stdio: ["ignore", "pipe", "inherit"], detached: true })
+          ),
+          ({ pid }) =>
+            Effect.sync(() => {
+              try {
+                process.kill(-pid!, "SIGKILL")
+              } catch {
+                // Nothing is left, as it should be.
+              }
+            })
+        )
+        let stdout = ""
+        const closed = new Promise<void>((resolve) => child.stdout.once("close", resolve))
+        const listening = new Promise<void>((resolve) =>
+          child.stdout.on("data", (data) => (stdout += data).includes("\n") && resolve())
+        )
+        yield* Effect.promise(() => listening)
+        // Not in a normal start.
+        yield* Effect.sleep("600 millis")
+        const url = stdout.split("\n")[0]!.split(" ").at(-1)!
+        assert.strictEqual(yield* Effect.promise(() => fetch(`${url}/_emulator`).then(({ status }) => status)), 200)
+        child.kill("SIGTERM")
+        // The last process that holds its end of the pipe is gone.
+        yield* Effect.timeout(Effect.promise(() => closed), "2 seconds")
+        assert.strictEqual(yield* Effect.promise(() => fetch(url).then(() => "answered", () => "gone")), "gone")
+      })
+  )
 })

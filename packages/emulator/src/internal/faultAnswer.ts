@@ -20,15 +20,37 @@ const overLimit = (call: Call, calls: number): string =>
 // [D]; the new gateway's text was not seen and is taken to be the same [I].
 const QUOTA = "您的企业本月api调用量已超过限制,调用量:10001次,额度:10000次,请登录开发者后台-资源管理-查看用量明细"
 
-// The page's wording and both statuses are [I]; only the JSON is documented (reference 5).
-const BANNED_PAGE =
-  "<!doctype html><html><head><meta charset=\"utf-8\"><title>403</title></head><body>Your IP is blocked.</body></html>"
+// The page and both statuses are [I], made from the marks of Alibaba's guard, "x5", by which a client tells its page from
+// a proxy's; only the JSON is documented (reference 5).
+const bannedPage = (call: Call): string => {
+  // Other characters of a path are not let into the script.
+  const path = call.path.replace(/[^\w./-]/g, "")
+  return `<!doctype html>
+<html>
+<head>
+<meta charset="utf-8">
+<title>403</title>
+<script>
+window._config_ = {
+  "action": "deny",
+  "url": "${path}/_____tmd_____/punish?x5secdata=xxx&x5step=1"
+};
+</script>
+</head>
+<body>
+<p>Sorry, we have detected unusual traffic from your network.</p>
+<script src="/_____tmd_____/punish?x5secdata=xxx&x5step=1&action=deny"></script>
+</body>
+</html>
+`
+}
 
 export const faultAnswer = (
   fault: Exclude<Fault, { readonly _tag: "Delay" }>,
   call: Call,
   gateway: Routed["gateway"],
-  clientId: string | undefined
+  clientId: string | undefined,
+  rateLimit: number
 ): Answer => {
   const isApi = gateway === "api"
   switch (fault._tag) {
@@ -37,7 +59,7 @@ export const faultAnswer = (
       const message = "您的企业应用调用钉钉开放平台当前接口的所有请求都被暂时禁用了"
       return isApi
         ? apiError(call, 403, `${DENIED}.QpsLimitForAppkeyAndApi`, message)
-        : oapiRefusal(call, "90018", `${message}, ${overLimit(call, 20)}`)
+        : oapiRefusal(call, "90018", `${message}, ${overLimit(call, rateLimit === Infinity ? 20 : rateLimit)}`)
     }
     case "ThrottledGlobally":
       return isApi
@@ -64,7 +86,7 @@ export const faultAnswer = (
         : oapiRefusal(call, "60020", ipRefusal(fault.ip, clientId ?? ""))
     case "IpBanned":
       return fault.as === "html"
-        ? raw(call, 403, { "content-type": "text/html;charset=utf-8" }, BANNED_PAGE)
+        ? raw(call, 403, { "content-type": "text/html;charset=utf-8" }, bannedPage(call))
         : raw(call, 200, {}, "{\"status\":1111,\"wait\":5,\"source\":\"x5\",\"punish\":\"deny\",\"uuid\":\"xxx\"}")
     case "Respond":
       return raw(

@@ -70,6 +70,16 @@ const noSuchUri: Handler = (_, call) => oapi(call, { errcode: 404, errmsg: "请�
 const wrongVerb = (needed: string): Handler => (_, call) =>
   oapiError(call, needed === "GET" ? 43001 : 43002, `需要${needed}请求`)
 
+const HINT = "x-emulator-hint"
+
+const NOT_EMULATED = "not emulated; answer it with failNext(Fault.respond(...)) or POST /_emulator/faults"
+
+/** The platform's own answer; only a header says that there is more to it. */
+const hinted = (handler: Handler, hint: string): Handler => (state, call) => {
+  const { response, ...rest } = handler(state, call)
+  return { ...rest, response: { ...response, headers: { ...response.headers, [HINT]: hint } } }
+}
+
 const HOST = /^(api|oapi|login)\.dingtalk\.(?:com|io)(?::\d+)?$/i
 
 const gatewayOf = (path: string): Routed["gateway"] =>
@@ -79,7 +89,10 @@ const find = (call: Pick<Call, "method" | "path" | "headers">): Routed => {
   const gateway = gatewayOf(call.path)
   // One port answers for all hosts; but who names one in earnest has to name the right one [I].
   const host = HOST.exec(call.headers["host"] ?? "")?.[1]?.toLowerCase()
-  if (host !== undefined && host !== gateway) return { endpoint: undefined, gateway, handler: noSuchUri }
+  if (host !== undefined && host !== gateway) {
+    const hint = `a path of ${gateway}.dingtalk.com was asked of ${host}.dingtalk.com`
+    return { endpoint: undefined, gateway, handler: hinted(noSuchUri, hint) }
+  }
   if (gateway === "login") return { endpoint: "login.signIn", gateway, handler: signIn }
   let verb: string | undefined
   for (const { endpoint, handler, pattern } of routes) {
@@ -97,7 +110,8 @@ const find = (call: Pick<Call, "method" | "path" | "headers">): Routed => {
     : call.path.startsWith("/topapi/")
     ? noSuchMethod
     : noSuchUri
-  return { endpoint: undefined, gateway, handler }
+  const hint = verb === undefined ? NOT_EMULATED : `the verb of this path is ${verb}`
+  return { endpoint: undefined, gateway, handler: hinted(handler, hint) }
 }
 
 // What garbage may not exceed.

@@ -2,39 +2,29 @@ import type { Application } from "../Organization.js"
 import type { Answer, Handler } from "./answer.js"
 import { html, raw } from "./answer.js"
 import type { Call } from "./call.js"
+import { escape, page } from "./page.js"
 import type { State } from "./state.js"
 import { issueCode } from "./state.js"
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  "\"": "&quot;",
-  "'": "&#39;"
+const refuse = (call: Call, { known, reason }: Refusal): Answer =>
+  html(
+    call,
+    400,
+    page(
+      "Cannot sign in",
+      `<p role="alert">${escape(reason)}</p>${
+        known === undefined
+          ? ""
+          : `\n<p>Registered are:</p>\n<ul>\n${known.map((each) => `<li>${escape(each)}</li>`).join("\n")}\n</ul>`
+      }`
+    )
+  )
+
+interface Refusal {
+  readonly reason: string
+  /** what is registered instead */
+  readonly known?: ReadonlyArray<string>
 }
-
-const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => ENTITIES[character]!)
-
-const page = (title: string, body: string): string =>
-  `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
-<style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 3rem auto; padding: 0 1rem; color: #171a1d }
-  label { display: block; padding: .5rem; border: 1px solid #d9d9d9; border-radius: .5rem; margin: .5rem 0 }
-  button { font: inherit; padding: .5rem 1rem; border: 0; border-radius: .5rem; margin: .5rem .5rem 0 0 }
-  button[value=consent] { background: #0b62c4; color: #fff }
-  small { color: #5c6066 }
-</style>
-<h1>${escape(title)}</h1>
-${body}
-</html>
-`
-
-const refuse = (call: Call, reason: string): Answer =>
-  html(call, 400, page("Cannot sign in", `<p role="alert">${escape(reason)}</p>`))
 
 interface SignIn {
   readonly app: Application
@@ -44,26 +34,38 @@ interface SignIn {
   readonly consented: boolean
 }
 
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+
+// The platform knows no such thing and demands that each URI is registered in the developer console (reference 1.8).
+const isOnLoopback = (uri: string): boolean => {
+  if (!/^http:\/\/[!-~]+$/.test(uri) || uri.includes("#") || !URL.canParse(uri)) return false
+  const { hostname, password, username } = new URL(uri)
+  return LOOPBACK_HOST.test(hostname) && username === "" && password === ""
+}
+
 /**
  * Parameters: reference 1.8 [D]. A wrong one is shown and never redirected, so that no code goes to a stranger; what
  * the platform's own page says is not known [I].
  */
-const read = (state: State, call: Call): SignIn | string => {
+const read = (state: State, call: Call): SignIn | Refusal => {
   const parameters = call.query
   for (const name of ["client_id", "redirect_uri", "response_type", "scope"]) {
-    if ((parameters.get(name) ?? "") === "") return `The parameter ${name} is missing.`
+    if ((parameters.get(name) ?? "") === "") return { reason: `The parameter ${name} is missing.` }
   }
   const app = state.applications.get(parameters.get("client_id")!)
   if (app === undefined || !app.enabled) {
-    return `There is no application with the client_id ${parameters.get("client_id")}.`
+    return { reason: `There is no application with the client_id ${parameters.get("client_id")}.` }
   }
   const redirectUri = parameters.get("redirect_uri")!
-  if (!app.redirectUris.includes(redirectUri)) {
-    return `The redirect_uri ${redirectUri} is not registered for the application ${app.name}.`
+  if (!app.redirectUris.includes(redirectUri) && !(app.anyLoopbackRedirect && isOnLoopback(redirectUri))) {
+    return {
+      reason: `The redirect_uri ${redirectUri} is not registered for the application ${app.name}.`,
+      known: [...app.redirectUris, ...(app.anyLoopbackRedirect ? ["http://localhost, any port and path"] : [])]
+    }
   }
-  if (parameters.get("response_type") !== "code") return "The response_type has to be code."
+  if (parameters.get("response_type") !== "code") return { reason: "The response_type has to be code." }
   const scope = parameters.get("scope")!.split(/\s+/)
-  if (!scope.includes("openid")) return "The scope has to be openid, or openid corpid."
+  if (!scope.includes("openid")) return { reason: "The scope has to be openid, or openid corpid." }
   return {
     app,
     redirectUri,
@@ -110,14 +112,14 @@ const leadBack = (call: Call, { redirectUri, state }: SignIn, name: string, valu
 /** `/oauth2/auth`: reference 1.8. */
 export const signIn: Handler = (state, call) => {
   const request = read(state, call)
-  if (typeof request === "string") return refuse(call, request)
+  if ("reason" in request) return refuse(call, request)
   if (call.method === "GET" || call.method === "HEAD") return chooser(state, call, request)
   if (call.method !== "POST") return html(call, 405, page("Cannot sign in", "<p role=\"alert\">Open this page.</p>"))
   const form = new URLSearchParams(call.contentType === "form" ? call.body : "")
   if (form.get("decision") === "cancel") return leadBack(call, request, "error", "access_denied")
-  if (form.get("decision") !== "consent") return refuse(call, "Press one of the two buttons.")
+  if (form.get("decision") !== "consent") return refuse(call, { reason: "Press one of the two buttons." })
   const user = state.users.get(form.get("userid") ?? "")
-  if (user === undefined) return refuse(call, "Choose who signs in.")
+  if (user === undefined) return refuse(call, { reason: "Choose who signs in." })
   const issued = issueCode(
     state,
     request.app.clientId,

@@ -30,6 +30,14 @@ export interface PendingFault {
   readonly fault: Fault
   readonly matching: Matcher
   readonly times: number
+  /** by the emulator's clock; `Infinity` where only the times count */
+  readonly until: number
+}
+
+/** The calls of one app to one API within one second of the clock. */
+export interface Second {
+  readonly second: number
+  readonly calls: number
 }
 
 export interface State {
@@ -47,6 +55,10 @@ export interface State {
   /** how far the emulator's clock is ahead */
   readonly offset: number
   readonly faults: ReadonlyArray<PendingFault>
+  /** calls a second of one app to one API; `Infinity` without a limit */
+  readonly rateLimit: number
+  /** by app and API */
+  readonly seconds: HashMap.HashMap<string, Second>
   readonly log: HashMap.HashMap<number, Entry>
   readonly logged: number
   readonly counts: HashMap.HashMap<string, number>
@@ -71,6 +83,8 @@ export const fromOrganization = (organization: Organization): State =>
     codes: HashMap.empty(),
     offset: 0,
     faults: [],
+    rateLimit: Infinity,
+    seconds: HashMap.empty(),
     log: HashMap.empty(),
     logged: 0,
     counts: HashMap.empty()
@@ -173,6 +187,19 @@ export const issueCode = (state: State, clientId: string, session: Session, now:
     token,
     state: { ...state, codes: insert(state.codes, token, { clientId, session, expiresAt: now + CODE_LIFETIME }, now) }
   }
+}
+
+/** Counts as the platform does, by calendar seconds of its own clock (reference 5); `undefined` is a call too many. */
+export const countCall = (state: State, key: string, now: number): State | undefined => {
+  if (state.rateLimit === Infinity) return state
+  const second = Math.floor(now / 1000)
+  const found = Option.getOrUndefined(HashMap.get(state.seconds, key))
+  const calls = found?.second === second ? found.calls : 0
+  if (calls >= state.rateLimit) return undefined
+  const seconds = HashMap.size(state.seconds) < KEEP
+    ? state.seconds
+    : HashMap.filter(state.seconds, (each) => each.second === second)
+  return { ...state, seconds: HashMap.set(seconds, key, { second, calls: calls + 1 }) }
 }
 
 export const isInContactRange = (app: Application, userid: string): boolean =>
