@@ -63,6 +63,25 @@ describe("the programs", () => {
       assert.notInclude(region.err + region.out, "sentinel-secret")
     }))
 
+  it.live("telemetry shows the attempts of a call, and counts them", () =>
+    Effect.gen(function*() {
+      const { code, err, out } = yield* run("telemetry")
+      assert.strictEqual(err, "")
+      assert.strictEqual(code, 0)
+      for (
+        const line of [
+          /DingTalk\.contact\.getUser .*rpc\.system=dingtalk .*dingtalk\.attempts=3/,
+          /POST \/topapi\/v2\/user\/get .*error\.type=RateLimited/,
+          /POST \/topapi\/v2\/user\/get .*error\.type=TokenExpired/,
+          /dingtalk\.client\.calls +endpoint=contact\.getUser outcome=success +27/,
+          /dingtalk\.client\.limiter\.wait .* 5 of/,
+          /dingtalk\.client\.throttles .*dimension=AppAndApi +1/,
+          /dingtalk\.client\.token\.refreshes +outcome=success +2/
+        ]
+      ) assert.match(out, line)
+      assert.notMatch(out, /access_token|quickstart-secret|[0-9a-f]{32}/)
+    }))
+
   it.live("several apps keep apart", () =>
     Effect.gen(function*() {
       const { code, out } = yield* run("several-apps")

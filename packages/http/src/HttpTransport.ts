@@ -38,13 +38,18 @@ import { isListenedTo } from "./internal/tracing.js"
 export interface Options {
   /** `Hosts.com` unless it says otherwise */
   readonly hosts?: Hosts.Hosts | undefined
-  /** the place for a proxy, a pool of your own, more headers, a recorder */
+  /**
+   * The place for a proxy, a pool of your own, more headers. What is put here sees tokens; it must not read the answer's
+   * body, which can be read once, nor follow redirects, which would carry the token away.
+   */
   readonly transformClient?: ((client: HttpClient.HttpClient) => HttpClient.HttpClient) | undefined
   /** an answer longer than this is refused unread; 16 MiB unless it says otherwise */
   readonly maxBodyBytes?: number | undefined
 }
 
 const TOKEN_HEADER = "x-acs-dingtalk-access-token"
+const UNTRACED = Symbol.for("@effect-dingtalk/http/untraced")
+const NOT_IN_HEADER = /[^\x20-\x7e]/
 const JSON_TYPE = "application/json; charset=utf-8"
 const USER_AGENT = "effect-dingtalk/0.1.0"
 const MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -159,17 +164,52 @@ const readText = (
   })
 }
 
-const secretsOf = (payload: unknown, token: Redacted.Redacted | undefined): ReadonlyArray<string> => {
-  const found = typeof payload === "object" && payload !== null
-    ? Object.values(payload).filter(Redacted.isRedacted).map((secret) => String(Redacted.value(secret)))
-    : []
-  if (token !== undefined) found.push(Redacted.value(token))
-  return found.filter((secret) => secret.length > 0)
+const collectSecrets = (value: unknown, found: Set<string>, depth: number): void => {
+  if (Redacted.isRedacted(value)) {
+    collectSecrets(Redacted.value(value), found, depth)
+    if (typeof Redacted.value(value) === "string") found.add(Redacted.value(value) as string)
+  } else if (typeof value === "object" && value !== null && depth < 16) {
+    for (const part of Array.isArray(value) ? value : Object.values(value)) collectSecrets(part, found, depth + 1)
+  }
 }
 
-/** A platform, or whatever answers in its place, may repeat what it was sent. */
-const scrub = (text: string, secrets: ReadonlyArray<string>): string =>
-  secrets.reduce((out, secret) => out.split(secret).join("<redacted>"), text)
+/** Each secret of a request in the forms in which it may come back, the longest first. */
+const secretsOf = (payload: unknown, token: Redacted.Redacted | undefined): ReadonlyArray<string> => {
+  const found = new Set<string>()
+  collectSecrets(payload, found, 0)
+  if (token !== undefined) found.add(Redacted.value(token))
+  for (const secret of Array.from(found)) {
+    const encoded = encodeURIComponent(secret)
+    found.add(encoded).add(encoded.replaceAll("%20", "+")).add(JSON.stringify(secret).slice(1, -1))
+  }
+  found.delete("")
+  return Array.from(found).sort((one, other) => other.length - one.length)
+}
+
+const scrubValue = (value: unknown, secrets: ReadonlyArray<string>): unknown => {
+  if (typeof value === "string") return secrets.reduce((text, secret) => text.replaceAll(secret, "<redacted>"), value)
+  if (Array.isArray(value)) return value.map((part) => scrubValue(part, secrets))
+  return value
+}
+
+/**
+ * A platform, or whatever answers in its place, may repeat what it was sent. What an error means is decided before, so
+ * that a secret that looks like a code changes nothing.
+ */
+const scrub = <E>(error: E, secrets: ReadonlyArray<string>): E => {
+  const { _tag, ...fields } = error as any
+  let isChanged = false
+  const clean = Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => {
+      // Ours, and not the platform's.
+      if (name === "endpoint" || name === "description" || name === "reason") return [name, value]
+      const scrubbed = scrubValue(value, secrets)
+      isChanged ||= JSON.stringify(scrubbed) !== JSON.stringify(value)
+      return [name, scrubbed]
+    })
+  )
+  return isChanged ? new (error as any).constructor(clean) : error
+}
 
 const ORIGIN = /^(https?):\/\/(.+?)(?::(\d+))?$/
 
@@ -199,7 +239,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
     const hosts = options.hosts ?? Hosts.com
     const limit = options.maxBodyBytes ?? MAX_BODY_BYTES
 
-    const client = (options.transformClient?.(httpClient) ?? httpClient).pipe(
+    const base = options.transformClient?.(httpClient) ?? httpClient
+    // Ours has nothing to be switched off, and says so; what it is wrapped into does not.
+    const untraced = (base as { readonly [UNTRACED]?: HttpClient.HttpClient["execute"] })[UNTRACED]
+    const client = base.pipe(
       // Its own span would export the whole URL, the token in it included, and its headers our trace ids to DingTalk.
       HttpClient.withTracerDisabledWhen(() => true),
       HttpClient.transformResponse((response) =>
@@ -237,10 +280,41 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
       token: Redacted.Redacted | undefined
     ): Either.Either<S, CommonError | E> => {
       const answer = WireResponse.decode(endpoint, response, hosts)
-      if (Either.isRight(answer)) return answer
-      const body = scrub(response.body, secretsOf(payload, token))
-      return body === response.body ? answer : WireResponse.decode(endpoint, { ...response, body }, hosts)
+      return Either.isRight(answer)
+        ? answer
+        : Either.left(scrub(answer.left, secretsOf(payload, token)))
     }
+
+    const receive = (endpoint: Endpoint.Any, request: WireRequest.WireRequest, token: Redacted.Redacted | undefined) =>
+      Effect.suspend(() =>
+        token !== undefined && NOT_IN_HEADER.test(Redacted.value(token))
+          ? Effect.fail(
+            new TransportError({
+              endpoint: endpoint.name,
+              reason: "Encode",
+              path: "token",
+              description: "holds characters that no HTTP header carries"
+            })
+          )
+          : (untraced ?? client.execute)(toHttpRequest(request, token)).pipe(
+            Effect.mapError((error) => toTransportError(endpoint, error, hostOf(hosts[endpoint.gateway])))
+          )
+      ).pipe(
+        Effect.flatMap((response) => {
+          const { headers, status } = response
+          return Effect.map(readText(endpoint, response, headers, limit), (body) => ({ status, headers, body }))
+        }),
+        // Somebody else's client, or what it was wrapped into; its words may hold the URL.
+        Effect.catchAllDefect(() =>
+          Effect.fail(
+            new TransportError({
+              endpoint: endpoint.name,
+              reason: "Decode",
+              description: "the HTTP client broke; if it is wrapped, see that nothing else reads the answer's body"
+            })
+          )
+        )
+      )
 
     const prepare = <P, S, E, Auth extends Credential, SI>(
       endpoint: Endpoint<P, S, E, Auth, SI>,
@@ -252,21 +326,11 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
           clock: Clock.Clock,
           span: Tracer.Span | undefined
         ): Effect.Effect<S, CommonError | E> =>
-          Effect.flatMap(
-            Effect.mapError(
-              client.execute(toHttpRequest(request, token)),
-              (error) => toTransportError(endpoint, error, hostOf(hosts[endpoint.gateway]))
-            ),
-            (response) => {
-              const { headers, status } = response
-              return Effect.flatMap(readText(endpoint, response, headers, limit), (body) => {
-                const received = { status, headers, body, receivedAt: clock.unsafeCurrentTimeMillis() }
-                const answer = read(endpoint, received, payload, token)
-                if (span !== undefined) annotate(span, status, answer)
-                return answer
-              })
-            }
-          )
+          Effect.flatMap(receive(endpoint, request, token), (response) => {
+            const answer = read(endpoint, { ...response, receivedAt: clock.unsafeCurrentTimeMillis() }, payload, token)
+            if (span !== undefined) annotate(span, response.status, answer)
+            return answer
+          })
         return (token) =>
           Effect.withFiberRuntime((fiber) => {
             const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)

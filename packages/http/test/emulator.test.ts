@@ -290,12 +290,7 @@ describe("secrets", () => {
         )
         yield* shown(getUser)
       }
-      for (
-        const fault of [{ _tag: "Throttled" as const }, { _tag: "Busy" as const }, {
-          _tag: "IpBanned" as const,
-          as: "html" as const
-        }]
-      ) {
+      for (const fault of [{ _tag: "Throttled" as const }, { _tag: "Busy" as const }]) {
         yield* emulator.failNext(fault, { matching: { endpoint: "contact.getUser" } })
         yield* shown(getUser)
       }
@@ -321,6 +316,9 @@ describe("secrets", () => {
       yield* shown(me)
       yield* emulator.rotateSecret("dingsentinel")
       yield* tokens.invalidate((yield* tokens.get).value)
+      yield* shown(getUser)
+      // The last, because nothing is sent after it.
+      yield* emulator.failNext({ _tag: "IpBanned", as: "html" }, { matching: { endpoint: "contact.getUser" } })
       yield* shown(getUser)
       print(yield* Effect.context<never>())
     })
