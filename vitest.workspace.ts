@@ -14,5 +14,6 @@ const project = (name: string, root: string): TestProjectInlineConfiguration => 
 
 export default [
   ...["core", "auth", "http", "emulator"].map((name) => project(name, `packages/${name}`)),
-  project("examples", "examples")
+  project("examples", "examples"),
+  project("benchmarks", "benchmarks")
 ]
