@@ -114,6 +114,9 @@ export class TokenExpired extends Schema.TaggedError<TokenExpired>("@effect-ding
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -144,6 +147,9 @@ export class InvalidCredentials
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -175,6 +181,9 @@ export class InvalidAuthCode extends Schema.TaggedError<InvalidAuthCode>("@effec
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -199,6 +208,9 @@ export class SignInRequired extends Schema.TaggedError<SignInRequired>("@effect-
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -232,6 +244,9 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>("@eff
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -262,6 +277,9 @@ export class OutOfScope extends Schema.TaggedError<OutOfScope>("@effect-dingtalk
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -286,6 +304,9 @@ export class UserNotFound extends Schema.TaggedError<UserNotFound>("@effect-ding
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -315,6 +336,9 @@ export class DepartmentNotFound
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -339,6 +363,9 @@ export class RoleNotFound extends Schema.TaggedError<RoleNotFound>("@effect-ding
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -379,6 +406,9 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@effect-dingta
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -405,6 +435,9 @@ export class QuotaExhausted extends Schema.TaggedError<QuotaExhausted>("@effect-
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -436,6 +469,9 @@ export class IpNotAllowed extends Schema.TaggedError<IpNotAllowed>("@effect-ding
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -467,6 +503,9 @@ export class IpBanned extends Schema.TaggedError<IpBanned>("@effect-dingtalk/cor
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -494,6 +533,9 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("@effect-
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -519,6 +561,9 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("@effect-dingta
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -543,6 +588,9 @@ export class ApiError extends Schema.TaggedError<ApiError>("@effect-dingtalk/cor
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }
@@ -579,6 +627,9 @@ export class TransportError extends Schema.TaggedError<TransportError>("@effect-
   get [TypeId](): TypeId {
     return TypeId
   }
+  /**
+   * @since 0.1.0
+   */
   override toJSON(): object {
     return toJson(this)
   }

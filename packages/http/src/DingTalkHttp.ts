@@ -8,13 +8,7 @@ import type * as AccessToken from "@effect-dingtalk/core/AccessToken"
 import type { Service } from "@effect-dingtalk/core/DingTalk"
 import { DingTalk } from "@effect-dingtalk/core/DingTalk"
 import type { CommonError, ErrorContext, SignInRequired } from "@effect-dingtalk/core/DingTalkError"
-import {
-  IpBanned,
-  QuotaExhausted,
-  RateLimited,
-  TokenExpired,
-  TransportError
-} from "@effect-dingtalk/core/DingTalkError"
+import { IpBanned, QuotaExhausted, RateLimited, TransportError } from "@effect-dingtalk/core/DingTalkError"
 import type { CallContext, CallError, Credential, Endpoint } from "@effect-dingtalk/core/Endpoint"
 import { TokenService } from "@effect-dingtalk/core/TokenService"
 import type { Exchange } from "@effect-dingtalk/core/Transport"
@@ -34,6 +28,7 @@ import * as Random from "effect/Random"
 import * as Tracer from "effect/Tracer"
 import * as DingTalkMetrics from "./DingTalkMetrics.js"
 import { make as makeDeadline } from "./internal/deadline.js"
+import { isListenedTo } from "./internal/tracing.js"
 import * as Limiter from "./Limiter.js"
 import * as Retry from "./Retry.js"
 
@@ -227,7 +222,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Trans
         if (stage === "turn") return Effect.fail(error)
         const isSent = stage === "sent"
         if (isSent) recordAnswer(route, error, clock)
-        if (isSent && error instanceof TokenExpired) {
+        // By its tag: in a program with two copies of the library it may be of the other's class.
+        if (isSent && (error as { readonly _tag?: unknown })._tag === "TokenExpired") {
           return source === undefined || token === undefined || trip.isReplayed
             ? Effect.fail(error)
             : replay(source, error, token)
@@ -290,7 +286,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Trans
       route: Route,
       trip: Trip,
       clock: Clock.Clock,
-      span: Tracer.Span,
+      span: Tracer.Span | undefined,
       exit: Exit.Exit<unknown, unknown>
     ) => {
       const now = clock.unsafeCurrentTimeMillis()
@@ -298,8 +294,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Trans
       if (outcome === "success") {
         budget.succeeded()
         route.metrics.answered(now)
-      } else span.attribute("error.type", outcome)
+      }
       route.metrics.ended(outcome, now - trip.startedAt)
+      if (span === undefined) return
+      if (outcome !== "success") span.attribute("error.type", outcome)
       span.attribute("dingtalk.attempts", trip.attempts)
       if (trip.waited > 0) span.attribute("dingtalk.limiter.wait_ms", trip.waited)
     }
@@ -309,7 +307,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Trans
       payload: P
     ): Effect.Effect<S, CallError<E, Auth>, CallContext<Auth>> => {
       const route = routeOf(endpoint)
-      return Effect.useSpan(route.spanName, route.spanOptions, (span) =>
+      const go = (span: Tracer.Span | undefined) =>
         Effect.clockWith((clock) => {
           const startedAt = clock.unsafeCurrentTimeMillis()
           const trip: Trip = {
@@ -331,10 +329,13 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Trans
               () => new TransportError({ endpoint: endpoint.name, reason: "Timeout", description: late })
             )
           return Effect.onExit(
-            Effect.provideService(way, Tracer.ParentSpan, span),
+            span === undefined ? way : Effect.provideService(way, Tracer.ParentSpan, span),
             (exit) => Effect.sync(() => arrive(route, trip, clock, span, exit))
           )
-        })) as Effect.Effect<S, any, any> // Only an endpoint with the credential `user` looks for a session.
+        })
+      return Effect.withFiberRuntime((fiber) =>
+        isListenedTo(fiber) ? Effect.useSpan(route.spanName, route.spanOptions, go) : go(undefined)
+      ) as Effect.Effect<S, any, any> // Only an endpoint with the credential `user` looks for a session.
     }
 
     return { call }

@@ -13,7 +13,8 @@ const over = (
   client: Layer.Layer<HttpClient.HttpClient>,
   deadline: Duration.DurationInput = "300 millis"
 ): Layer.Layer<DingTalk.DingTalk> =>
-  DingTalkHttp.layer({ deadline }).pipe(
+  // Without retries, so that each answer is seen as the one error that it is.
+  DingTalkHttp.layer({ deadline, limiter: false, retry: false }).pipe(
     Layer.provide(TokenService.layerTest("sentinel-token")),
     Layer.provide(HttpTransport.layer({ hosts: server.hosts, maxBodyBytes: 100_000 })),
     Layer.provide(client)
@@ -240,14 +241,15 @@ for (const [name, client] of clients) {
       it.scopedLive(`${kind.name}: a typed error within the deadline, and no connection left over`, () =>
         Effect.gen(function*() {
           const server = yield* RawServer.make(answer)
-          const layer = yield* Layer.memoize(over(server, client))
+          // Short only where it is what ends the call: a busy machine takes its time for the others.
+          const layer = yield* Layer.memoize(over(server, client, reason === "Timeout" ? "300 millis" : "5 seconds"))
           const call = Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(layer))
           const [took, error] = yield* Effect.timed(Effect.flip(call))
           assert.strictEqual(error._tag, tag)
           if (reason !== undefined) assert.strictEqual("reason" in error ? error.reason : undefined, reason)
           if (status !== undefined) assert.strictEqual(error.status, status)
           assert.match(error.message, says)
-          assert.isBelow(Duration.toMillis(took), 2000)
+          assert.isBelow(Duration.toMillis(took), 5000)
 
           const exits = yield* Effect.all(Array.from({ length: 60 }, () => Effect.exit(call)), { concurrency: 10 })
           assert.isTrue(exits.every((exit) => Exit.isFailure(exit) && exit.cause._tag === "Fail"), "never a defect")
