@@ -11,7 +11,7 @@ import * as RawServer from "./RawServer.js"
 const over = (
   server: RawServer.RawServer,
   client: Layer.Layer<HttpClient.HttpClient>,
-  deadline: Duration.DurationInput = "300 millis"
+  deadline: Duration.DurationInput = "5 seconds"
 ): Layer.Layer<DingTalk.DingTalk> =>
   // Without retries, so that each answer is seen as the one error that it is.
   DingTalkHttp.layer({ deadline, limiter: false, retry: false }).pipe(
