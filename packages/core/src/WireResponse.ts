@@ -23,6 +23,7 @@ import {
 import type { Credential, Endpoint } from "./Endpoint.js"
 import * as ErrorCode from "./ErrorCode.js"
 import * as Hosts from "./Hosts.js"
+import { isRecord } from "./internal/loosen.js"
 import * as Lenient from "./Lenient.js"
 import * as WireJson from "./WireJson.js"
 
@@ -46,9 +47,6 @@ interface Failed {
   readonly requestId: string | undefined
   readonly scopes: ReadonlyArray<string>
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const textOf = (value: unknown): string | undefined =>
   typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined

@@ -30,6 +30,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import { isListenedTo } from "./internal/tracing.js"
+import { untraced } from "./internal/untraced.js"
 
 /**
  * @since 0.1.0
@@ -48,7 +49,6 @@ export interface Options {
 }
 
 const TOKEN_HEADER = "x-acs-dingtalk-access-token"
-const UNTRACED = Symbol.for("@effect-dingtalk/http/untraced")
 const NOT_IN_HEADER = /[^\x20-\x7e]/
 const JSON_TYPE = "application/json; charset=utf-8"
 const USER_AGENT = "effect-dingtalk/0.1.0"
@@ -241,7 +241,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
 
     const base = options.transformClient?.(httpClient) ?? httpClient
     // Ours has nothing to be switched off, and says so; what it is wrapped into does not.
-    const untraced = (base as { readonly [UNTRACED]?: HttpClient.HttpClient["execute"] })[UNTRACED]
+    const direct = (base as { readonly [untraced]?: HttpClient.HttpClient["execute"] })[untraced]
     const client = base.pipe(
       // Its own span would export the whole URL, the token in it included, and its headers our trace ids to DingTalk.
       HttpClient.withTracerDisabledWhen(() => true),
@@ -296,7 +296,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
               description: "holds characters that no HTTP header carries"
             })
           )
-          : (untraced ?? client.execute)(toHttpRequest(request, token)).pipe(
+          : (direct ?? client.execute)(toHttpRequest(request, token)).pipe(
             Effect.mapError((error) => toTransportError(endpoint, error, hostOf(hosts[endpoint.gateway])))
           )
       ).pipe(

@@ -37,6 +37,7 @@ import { Readable } from "node:stream"
 import type { Transform } from "node:stream"
 import * as Zlib from "node:zlib"
 import type * as Undici from "undici"
+import { untraced } from "./internal/untraced.js"
 
 /**
  * @since 0.1.0
@@ -828,12 +829,6 @@ const send = (
 /** `Headers.redact` would copy all headers to hide a few. */
 const isRedacted = (name: string, names: ReadonlyArray<string | RegExp>): boolean =>
   names.some((key) => typeof key === "string" ? key.toLowerCase() === name : key.test(name))
-
-/**
- * Where `HttpTransport` finds `execute` without span, trace headers and what decides on them: all that it would
- * otherwise switch off call by call, which costs as much as the call. Combinators make a client without it.
- */
-const untraced = Symbol.for("@effect-dingtalk/http/untraced")
 
 const isSucceed = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Success<A, never> =>
   Exit.isExit(effect) && Exit.isSuccess(effect)
