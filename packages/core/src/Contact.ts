@@ -4,11 +4,12 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { DingTalk } from "./DingTalk.js"
 import { call } from "./DingTalk.js"
 import type { CommonError, SignInRequired } from "./DingTalkError.js"
-import { UserNotFound } from "./DingTalkError.js"
+import { InvalidAuthCode, UserNotFound } from "./DingTalkError.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Identifier from "./Identifier.js"
 import * as Int64 from "./Int64.js"
@@ -198,6 +199,62 @@ export const GetUserByUnionId = Endpoint.oapi("contact.getUserByUnionId", {
 export const getUserByUnionId: (
   payload: { readonly unionid: string }
 ) => Effect.Effect<UserByUnionId, CommonError | UserNotFound, DingTalk> = call(GetUserByUnionId)
+
+/**
+ * Who opened a page inside DingTalk. Source: reference 1.8.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UserInfo = Schema.Struct({
+  userid: Identifier.UserId,
+  unionid: Schema.optional(Identifier.UnionId),
+  associated_unionid: Schema.optional(Identifier.UnionId),
+  name: Schema.optional(Schema.String),
+  device_id: Schema.optional(Schema.String),
+  /** whether they administer the organisation */
+  sys: Schema.optional(Schema.Boolean),
+  /** 0 none, 1 main administrator, 2 sub-administrator, 100 owner */
+  sys_level: Schema.optional(Schema.Number)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface UserInfo extends Schema.Schema.Type<typeof UserInfo> {}
+
+/**
+ * `POST /topapi/v2/user/getuserinfo`: exchanges the code that `requestAuthCode` gives a page inside DingTalk; it lives 5
+ * minutes, for one use, and is not the `authCode` of the sign-in page. Source: reference 1.8.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetUserInfo = Endpoint.oapi("contact.getUserInfo", {
+  path: "/topapi/v2/user/getuserinfo",
+  payload: Schema.Struct({ code: Schema.Redacted(Schema.NonEmptyString) }),
+  success: UserInfo
+}).pipe(Endpoint.failsWith(InvalidAuthCode))
+
+/**
+ * Who opened the page inside DingTalk that asked for this code.
+ *
+ * @since 0.1.0
+ * @category functions
+ * @example
+ * ```ts
+ * import { Contact } from "@effect-dingtalk/core"
+ * import { Effect, Redacted } from "effect"
+ *
+ * // in the handler of your page's request; needs DingTalk
+ * const visitor = (code: string) => Contact.getUserInfo({ code: Redacted.make(code) })
+ * console.log(Effect.isEffect(visitor("a1b2"))) // true
+ * ```
+ */
+export const getUserInfo: (
+  payload: { readonly code: Redacted.Redacted }
+) => Effect.Effect<UserInfo, CommonError | InvalidAuthCode, DingTalk> = call(GetUserInfo)
 
 /**
  * A person as they present themselves to an app that they signed in to. Source: reference 6.3.

@@ -5,13 +5,13 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type { CommonError, SignInRequired } from "./DingTalkError.js"
 import type { CallContext, CallError, Credential, Endpoint, Handler } from "./Endpoint.js"
-import { answer, handlersOf } from "./internal/answer.js"
+import { answering } from "./internal/answer.js"
+import type { SsoTokenService } from "./SsoTokenService.js"
+import type { SuiteTokenService } from "./SuiteTokenService.js"
 import type { UserSession } from "./UserSession.js"
-import * as WireRequest from "./WireRequest.js"
 
 /**
  * @since 0.1.0
@@ -22,6 +22,8 @@ export interface Service {
     endpoint: Endpoint<P, S, E, Auth, SI>,
     payload: P
   ) => Effect.Effect<S, CallError<E, Auth>, CallContext<Auth>>
+  /** whose token the calls carry, where the app serves many organisations */
+  readonly corpId?: string | undefined
 }
 
 /**
@@ -57,6 +59,12 @@ export const call: {
     endpoint: Endpoint<P, S, E, "user", SI>
   ): (payload: P) => Effect.Effect<S, CommonError | SignInRequired | E, DingTalk | UserSession>
   <P, S, E, SI>(
+    endpoint: Endpoint<P, S, E, "suite", SI>
+  ): (payload: P) => Effect.Effect<S, CommonError | E, DingTalk | SuiteTokenService>
+  <P, S, E, SI>(
+    endpoint: Endpoint<P, S, E, "sso", SI>
+  ): (payload: P) => Effect.Effect<S, CommonError | E, DingTalk | SsoTokenService>
+  <P, S, E, SI>(
     endpoint: Endpoint<P, S, E, "none" | "app", SI>,
     payload: P
   ): Effect.Effect<S, CommonError | E, DingTalk>
@@ -64,6 +72,14 @@ export const call: {
     endpoint: Endpoint<P, S, E, "user", SI>,
     payload: P
   ): Effect.Effect<S, CommonError | SignInRequired | E, DingTalk | UserSession>
+  <P, S, E, SI>(
+    endpoint: Endpoint<P, S, E, "suite", SI>,
+    payload: P
+  ): Effect.Effect<S, CommonError | E, DingTalk | SuiteTokenService>
+  <P, S, E, SI>(
+    endpoint: Endpoint<P, S, E, "sso", SI>,
+    payload: P
+  ): Effect.Effect<S, CommonError | E, DingTalk | SsoTokenService>
 } = function<P, S, E, Auth extends Credential, SI>(endpoint: Endpoint<P, S, E, Auth, SI>, ...rest: [P] | []) {
   const run = (payload: P) => Effect.flatMap(DingTalk, (dingtalk) => dingtalk.call(endpoint, payload))
   return rest.length === 0 ? run : run(rest[0])
@@ -91,13 +107,4 @@ export const call: {
  * ```
  */
 export const layerTest = (handlers: ReadonlyArray<Handler>): Layer.Layer<DingTalk> =>
-  Layer.effect(
-    DingTalk,
-    Effect.map(handlersOf("DingTalk", handlers), (known) => ({
-      call: (endpoint, payload) =>
-        Either.match(WireRequest.encode(endpoint, payload), {
-          onLeft: Effect.fail,
-          onRight: () => answer("DingTalk", known, endpoint, payload)
-        }) as Effect.Effect<any, any, any>
-    }))
-  )
+  Layer.effect(DingTalk, answering("DingTalk", handlers))

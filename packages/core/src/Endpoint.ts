@@ -11,6 +11,8 @@ import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { CommonError, ErrorContext, SignInRequired } from "./DingTalkError.js"
 import * as ErrorCode from "./ErrorCode.js"
+import type { SsoTokenService } from "./SsoTokenService.js"
+import type { SuiteTokenService } from "./SuiteTokenService.js"
 import type { UserSession } from "./UserSession.js"
 
 /**
@@ -41,12 +43,13 @@ export type Gateway = "api" | "oapi"
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
 
 /**
- * Whose token a call carries: nobody's, the app's, or that of the user whose session is in the context of the Effect.
+ * Whose token a call carries: nobody's, the app's, that of the user whose session is in the context of the Effect, that
+ * of a third-party app itself (`suite`), or that of the admin console's sign-in (`sso`).
  *
  * @since 0.1.0
  * @category models
  */
-export type Credential = "none" | "app" | "user"
+export type Credential = "none" | "app" | "user" | "suite" | "sso"
 
 /**
  * @since 0.1.0
@@ -152,7 +155,10 @@ export type CallError<OwnError, Auth extends Credential> =
  * @since 0.1.0
  * @category models
  */
-export type CallContext<Auth extends Credential> = "user" extends Auth ? UserSession : never
+export type CallContext<Auth extends Credential> =
+  | ("user" extends Auth ? UserSession : never)
+  | ("suite" extends Auth ? SuiteTokenService : never)
+  | ("sso" extends Auth ? SsoTokenService : never)
 
 type Parameters<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}` ? Name | Parameters<Rest>
   : never

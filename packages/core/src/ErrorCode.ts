@@ -75,19 +75,25 @@ type Row = readonly [meaning: Meaning | Kind, ...codes: Array<number | string>]
 
 const limited = (dimension: Dimension, advice?: string): Meaning => ({ kind: "RateLimited", dimension, advice })
 
+const NOT_AUTHORISED = "this organisation has not authorised the app, or no longer does"
+const OLD_TICKET =
+  "the suite ticket is not the latest one: see that the pushed events reach SuiteTicket.receive, and wait for the next"
+
 // Source of every row: reference 4.3.
 const OAPI: ReadonlyArray<Row> = [
   ["TokenExpired", 40014, 42001, 41001, 33001, 42009, 40082],
   // The same number for a wrong secret and for a wrong token; `meaningOf` tells them apart by the endpoint.
   ["TokenExpired", 40001],
-  ["InvalidCredentials", 40096, 40089, 40013, 41002, 41004, 40085, 40088, 853001, 853002, 853003, 853004],
+  ["InvalidCredentials", 40096, 40089, 40013, 41002, 41004, 40088, 853001, 853002, 853003, 853004],
+  [{ kind: "InvalidCredentials", advice: OLD_TICKET }, 40085],
   [
     { kind: "InvalidCredentials", advice: "check the access_token of the robot's webhook URL" },
     300005,
     400101
   ],
   ["InvalidAuthCode", 40078, 40029, 40102, 40031, 42002, 42007, 42008],
-  ["PermissionDenied", 60011, 43007, 48002, 48004, 41030],
+  ["PermissionDenied", 60011, 43007, 48002],
+  [{ kind: "PermissionDenied", advice: NOT_AUTHORISED }, 48004, 41030],
   [{ kind: "PermissionDenied", advice: "the app is disabled: enable it in the console" }, 50003],
   [
     { kind: "OutOfScope", advice: "widen the app's contact range to hold this person" },
@@ -141,9 +147,9 @@ const API: ReadonlyArray<Row> = [
     "PermissionDenied",
     "Forbidden.AccessDenied.AccessTokenPermissionDenied",
     "invalidAccessToken",
-    "unauthorized.client",
-    "invalidAuthInfo"
+    "unauthorized.client"
   ],
+  [{ kind: "PermissionDenied", advice: NOT_AUTHORISED }, "invalidAuthInfo"],
   ["IpNotAllowed", "Forbidden.AccessDenied.IpNotInWhiteList"],
   [
     limited("AppAndApi"),
@@ -166,9 +172,9 @@ const API: ReadonlyArray<Row> = [
     "invalidClientIdOrSecret",
     "authFailed",
     "invalid.client",
-    "invalidSuiteKey",
-    "invalidSuiteTicket"
+    "invalidSuiteKey"
   ],
+  [{ kind: "InvalidCredentials", advice: OLD_TICKET }, "invalidSuiteTicket"],
   ["InvalidAuthCode", "invalidParameter.authCode.notFound", "invalidCode"],
   [
     "UserNotFound",

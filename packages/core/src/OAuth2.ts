@@ -13,6 +13,8 @@ import { InvalidAuthCode } from "./DingTalkError.js"
 import * as Endpoint from "./Endpoint.js"
 import type { Hosts } from "./Hosts.js"
 import * as Identifier from "./Identifier.js"
+import type { SsoTokenService } from "./SsoTokenService.js"
+import type { SuiteTokenService } from "./SuiteTokenService.js"
 
 // A file or an environment easily adds a newline to a secret, which the platform would answer with "unknown credentials";
 // and no URL carries half of a character.
@@ -99,6 +101,248 @@ export const GetAccessToken = Endpoint.api("oauth2.getAccessToken", {
 export const getAccessToken: (
   payload: { readonly appKey: string; readonly appSecret: Redacted.Redacted }
 ) => Effect.Effect<AppToken, CommonError, DingTalk> = call(GetAccessToken)
+
+/**
+ * `GET /gettoken` of the legacy gateway: the same token as `GetAccessToken` gives, for who must use that host.
+ * Source: reference 1.3.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetToken = Endpoint.oapi("oauth2.getToken", {
+  method: "GET",
+  path: "/gettoken",
+  envelope: "body",
+  credential: "none",
+  payload: Schema.Struct({
+    appkey: ClientId,
+    appsecret: Secret
+  }),
+  success: Schema.Struct({
+    access_token: Secret,
+    /** seconds; 7200 in practice */
+    expires_in: Schema.optional(Schema.Number)
+  })
+})
+
+/**
+ * `POST /v1.0/oauth2/{corpId}/token`: the token of an app in one organisation, for internal and for third-party apps.
+ * Source: reference 1.5.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetOrganizationToken = Endpoint.api("oauth2.getOrganizationToken", {
+  method: "POST",
+  path: "/v1.0/oauth2/{corpId}/token",
+  credential: "none",
+  payload: Schema.Struct({
+    corpId: Identifier.unbranded(Identifier.CorpId),
+    client_id: ClientId,
+    client_secret: Secret,
+    grant_type: Schema.Literal("client_credentials")
+  }),
+  success: Schema.Struct({
+    access_token: Secret,
+    /** seconds; 7200 in practice */
+    expires_in: Schema.optional(Schema.Number)
+  }),
+  idempotent: true
+})
+
+/**
+ * `POST /v1.0/oauth2/corpAccessToken`: the token of a third-party app in an organisation that has authorised it. Every
+ * request makes a new one. Source: reference 1.6.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetCorpAccessToken = Endpoint.api("oauth2.getCorpAccessToken", {
+  method: "POST",
+  path: "/v1.0/oauth2/corpAccessToken",
+  credential: "none",
+  payload: Schema.Struct({
+    suiteKey: ClientId,
+    suiteSecret: Secret,
+    authCorpId: Identifier.unbranded(Identifier.CorpId),
+    suiteTicket: Secret
+  }),
+  success: AppToken,
+  idempotent: true
+})
+
+/**
+ * `POST /v1.0/oauth2/suiteAccessToken`: the token of a third-party app itself, good for `GetAuthInfo`.
+ * Source: reference 1.6.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetSuiteAccessToken = Endpoint.api("oauth2.getSuiteAccessToken", {
+  method: "POST",
+  path: "/v1.0/oauth2/suiteAccessToken",
+  credential: "none",
+  payload: Schema.Struct({
+    suiteKey: ClientId,
+    suiteSecret: Secret,
+    suiteTicket: Secret
+  }),
+  success: AppToken,
+  idempotent: true
+})
+
+/**
+ * What an organisation has authorised a third-party app to do, and where it is installed. Source: reference 1.6.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AuthInfo = Schema.Struct({
+  authAppInfo: Schema.optional(Schema.Struct({
+    agentList: Schema.optional(Schema.Array(Schema.Struct({
+      agentId: Schema.optional(Schema.Number),
+      agentName: Schema.optional(Schema.String),
+      appId: Schema.optional(Schema.Number),
+      /** userids */
+      adminList: Schema.optional(Schema.Array(Schema.String))
+    })))
+  })),
+  authCorpInfo: Schema.optional(Schema.Struct({
+    corpName: Schema.optional(Schema.String),
+    /** URL */
+    corpLogoUrl: Schema.optional(Schema.String),
+    industry: Schema.optional(Schema.String),
+    inviteCode: Schema.optional(Schema.String),
+    /** URL */
+    inviteUrl: Schema.optional(Schema.String),
+    licenseCode: Schema.optional(Schema.String),
+    authChannel: Schema.optional(Schema.String),
+    authChannelType: Schema.optional(Schema.String),
+    authLevel: Schema.optional(Schema.Number)
+  })),
+  authUserInfo: Schema.optional(Schema.Struct({
+    /** who authorised the app */
+    userId: Schema.optional(Identifier.UserId)
+  }))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AuthInfo extends Schema.Schema.Type<typeof AuthInfo> {}
+
+/**
+ * `GET /v1.0/oauth2/apps/authInfo`, with the suite's token. Source: reference 1.6.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetAuthInfo = Endpoint.api("oauth2.getAuthInfo", {
+  method: "GET",
+  path: "/v1.0/oauth2/apps/authInfo",
+  credential: "suite",
+  payload: Schema.Struct({ authCorpId: Identifier.unbranded(Identifier.CorpId) }),
+  success: AuthInfo
+})
+
+/**
+ * What an organisation has authorised a third-party app to do.
+ *
+ * @since 0.1.0
+ * @category functions
+ */
+export const getAuthInfo: (
+  payload: { readonly authCorpId: string }
+) => Effect.Effect<AuthInfo, CommonError, DingTalk | SuiteTokenService> = call(GetAuthInfo)
+
+/**
+ * `POST /v1.0/oauth2/ssoAccessToken`: for signing in to the admin page of an app. Source: reference 1.7.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetSsoAccessToken = Endpoint.api("oauth2.getSsoAccessToken", {
+  method: "POST",
+  path: "/v1.0/oauth2/ssoAccessToken",
+  credential: "none",
+  payload: Schema.Struct({
+    /** the organisation of the developer */
+    corpid: Identifier.unbranded(Identifier.CorpId),
+    ssoSecret: Secret
+  }),
+  success: AppToken,
+  idempotent: true
+})
+
+/**
+ * Who opened an app's admin page from the admin console. Source: reference 1.7.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SsoUserInfo = Schema.Struct({
+  corpId: Schema.optional(Identifier.CorpId),
+  corpName: Schema.optional(Schema.String),
+  userId: Identifier.UserId,
+  userName: Schema.optional(Schema.String),
+  email: Schema.optional(Schema.String),
+  /** URL */
+  avatar: Schema.optional(Schema.String),
+  isAdmin: Schema.optional(Schema.Boolean)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface SsoUserInfo extends Schema.Schema.Type<typeof SsoUserInfo> {}
+
+/**
+ * `GET /v1.0/oauth2/ssoUserInfo`: exchanges the one-time code that the admin console adds to the address of the app's
+ * admin page. Source: reference 1.7.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const GetSsoUserInfo = Endpoint.api("oauth2.getSsoUserInfo", {
+  method: "GET",
+  path: "/v1.0/oauth2/ssoUserInfo",
+  credential: "sso",
+  payload: Schema.Struct({ code: Secret }),
+  success: SsoUserInfo,
+  // A GET, but its code is good for one use.
+  idempotent: false
+}).pipe(Endpoint.failsWith(InvalidAuthCode))
+
+/**
+ * Who opened the app's admin page from the admin console.
+ *
+ * @since 0.1.0
+ * @category functions
+ */
+export const getSsoUserInfo: (
+  payload: { readonly code: Redacted.Redacted }
+) => Effect.Effect<SsoUserInfo, CommonError | InvalidAuthCode, DingTalk | SsoTokenService> = call(GetSsoUserInfo)
+
+/**
+ * `POST /v1.0/oauth2/jsapiTickets`: what pages inside DingTalk are signed with. Asking again within its life gives the
+ * same ticket. Source: reference 1.7.
+ *
+ * @since 0.1.0
+ * @category endpoints
+ */
+export const CreateJsapiTicket = Endpoint.api("oauth2.createJsapiTicket", {
+  method: "POST",
+  path: "/v1.0/oauth2/jsapiTickets",
+  payload: Schema.Struct({}),
+  success: Schema.Struct({
+    jsapiTicket: Secret,
+    /** seconds; 7200 in practice */
+    expireIn: Schema.optional(Schema.Number)
+  }),
+  idempotent: true
+})
 
 /**
  * `POST /v1.0/oauth2/userAccessToken`: a person's token, for a one-time code or for a refresh token. The access token

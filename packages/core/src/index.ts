@@ -56,6 +56,26 @@ export * as OAuth2 from "./OAuth2.js"
 /**
  * @since 0.1.0
  */
+export * as OrganizationTokens from "./OrganizationTokens.js"
+
+/**
+ * @since 0.1.0
+ */
+export * as Organizations from "./Organizations.js"
+
+/**
+ * @since 0.1.0
+ */
+export * as SsoTokenService from "./SsoTokenService.js"
+
+/**
+ * @since 0.1.0
+ */
+export * as SuiteTokenService from "./SuiteTokenService.js"
+
+/**
+ * @since 0.1.0
+ */
 export * as TokenService from "./TokenService.js"
 
 /**

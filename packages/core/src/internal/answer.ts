@@ -1,8 +1,10 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type { Service } from "../DingTalk.js"
 import type { CommonError } from "../DingTalkError.js"
 import type { Credential, Endpoint, Handler } from "../Endpoint.js"
 import * as Lenient from "../Lenient.js"
+import * as WireRequest from "../WireRequest.js"
 
 /**
  * Two answers to one endpoint would leave it to their order which one counts.
@@ -47,3 +49,17 @@ export const answer = <P, S, E, Auth extends Credential, SI>(
         onRight: Effect.succeed
       }))
   })
+
+/**
+ * `DingTalk`, or what stands for it, out of answers per endpoint.
+ *
+ * @internal
+ */
+export const answering = (port: string, handlers: ReadonlyArray<Handler>): Effect.Effect<Service> =>
+  Effect.map(handlersOf(port, handlers), (known) => ({
+    call: (endpoint, payload) =>
+      Either.match(WireRequest.encode(endpoint, payload), {
+        onLeft: Effect.fail,
+        onRight: () => answer(port, known, endpoint, payload)
+      }) as Effect.Effect<any, any, any>
+  }))
