@@ -1,24 +1,21 @@
 /**
  * The app's own token, kept fresh: fetched once for all who wait, refreshed in the background 10 minutes before its
- * end, replaced once when the platform refuses it.
+ * end, replaced once when the platform refuses it. With a `TokenStore` in its context, fetched once for all processes.
  *
  * @since 0.1.0
  */
-import type { CommonError } from "@effect-dingtalk/core/DingTalkError"
-import { TransportError } from "@effect-dingtalk/core/DingTalkError"
 import * as OAuth2 from "@effect-dingtalk/core/OAuth2"
 import type { Service } from "@effect-dingtalk/core/TokenService"
 import { layerTest as fixed, TokenService } from "@effect-dingtalk/core/TokenService"
 import * as Transport from "@effect-dingtalk/core/Transport"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as AppCredentials from "./AppCredentials.js"
-import * as Background from "./internal/background.js"
-import * as tokenCell from "./internal/tokenCell.js"
+import * as Upkeep from "./internal/upkeep.js"
 
 export {
   /**
@@ -40,24 +37,8 @@ export {
 export interface Options extends AppCredentials.Service {
   /** the longest that one fetch may take; 10 seconds unless it says otherwise */
   readonly timeout?: Duration.DurationInput | undefined
-}
-
-const COOL_DOWN = Duration.seconds(30)
-// Whatever a gateway on the way says, an hour is long enough to ask again.
-const LONGEST = Duration.hours(1)
-
-/** Asking again cannot mend these, or must wait: until then callers fail at once, without a request. */
-const finality = (error: CommonError): Duration.Duration | undefined => {
-  switch (error._tag) {
-    case "InvalidCredentials":
-    case "IpNotAllowed":
-      return COOL_DOWN
-    case "IpBanned":
-    case "RateLimited":
-      return error.retryAfter === undefined ? undefined : Duration.min(error.retryAfter, LONGEST)
-    default:
-      return undefined
-  }
+  /** `gettoken` of the legacy gateway, for networks that reach only that host; the token is the same */
+  readonly via?: "accessToken" | "gettoken" | undefined
 }
 
 /**
@@ -70,41 +51,23 @@ export const make = (
   options: Options
 ): Effect.Effect<Service, never, Transport.Transport | Scope.Scope> =>
   Effect.gen(function*() {
-    const fork = yield* Background.make(yield* Effect.scope)
-    let isClosed = false
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        isClosed = true
-      })
-    )
     const transport = yield* Transport.Transport
-    const timeout = Duration.decode(options.timeout ?? "10 seconds")
-
-    const acquire = Transport.exchange(OAuth2.GetAccessToken, {
-      appKey: options.clientId,
-      appSecret: options.clientSecret
-    }).pipe(
-      Effect.provideService(Transport.Transport, transport),
-      Effect.timeoutFail({
-        duration: timeout,
-        onTimeout: () =>
-          new TransportError({
-            endpoint: OAuth2.GetAccessToken.name,
-            reason: "Timeout",
-            description: `no token within ${Duration.format(timeout)}`
-          })
-      }),
-      Effect.map(({ accessToken, expireIn }): tokenCell.Issued => ({ value: accessToken, expireIn })),
-      // Whoever waits comes and goes; a fetch belongs to none of their traces.
-      Effect.withSpan("DingTalk.token", { root: true, attributes: { "dingtalk.client_id": options.clientId } })
-    )
-
-    return yield* tokenCell.make<CommonError>({
-      acquire,
-      finality,
-      refresh: "scheduled",
-      fork,
-      isClosed: () => isClosed
+    const upkeep = yield* Upkeep.make(options)
+    const isLegacy = options.via === "gettoken"
+    const answer = isLegacy
+      ? Effect.map(
+        Transport.exchange(OAuth2.GetToken, { appkey: options.clientId, appsecret: options.clientSecret }),
+        ({ access_token, expires_in }) => ({ value: access_token, expireIn: expires_in })
+      )
+      : Effect.map(
+        Transport.exchange(OAuth2.GetAccessToken, { appKey: options.clientId, appSecret: options.clientSecret }),
+        ({ accessToken, expireIn }) => ({ value: accessToken, expireIn })
+      )
+    return yield* upkeep.one({
+      // Both endpoints give the same token.
+      key: { host: transport.hosts.api, clientId: options.clientId, kind: "app" },
+      endpoint: (isLegacy ? OAuth2.GetToken : OAuth2.GetAccessToken).name,
+      fetch: Effect.provideService(answer, Transport.Transport, transport)
     })
   })
 

@@ -178,7 +178,7 @@ const start = (
     })
 
     const cell = yield* tokenCell.make<CommonError | SignInRequired>({
-      acquire,
+      acquire: () => acquire,
       finality,
       refresh: "onDemand",
       fork,

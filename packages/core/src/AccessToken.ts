@@ -25,6 +25,11 @@ export interface AccessToken {
 export interface Source<out E> {
   /** a usable token: from memory nearly always, else fetched once for all who wait */
   readonly get: Effect.Effect<AccessToken, E>
+  /**
+   * What `get` would give at this time (milliseconds since the epoch) if it had nothing else to do than to give it:
+   * `undefined` when there is none, or a refresh is due. It only saves time, so leave it out where there is no memory.
+   */
+  readonly unsafePeek?: ((now: number) => AccessToken | undefined) | undefined
   /** drops the token if it is still the one in use; a late rejection of an older one does nothing */
   readonly invalidate: (rejected: Redacted.Redacted) => Effect.Effect<void>
 }

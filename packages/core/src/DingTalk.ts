@@ -22,6 +22,8 @@ export interface Service {
     endpoint: Endpoint<P, S, E, Auth, SI>,
     payload: P
   ) => Effect.Effect<S, CallError<E, Auth>, CallContext<Auth>>
+  /** the host of the new gateway that is called, such as `https://api.dingtalk.com`: what is kept is good for no other */
+  readonly host?: string | undefined
   /** whose token the calls carry, where the app serves many organisations */
   readonly corpId?: string | undefined
 }

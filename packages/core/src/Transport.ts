@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import type * as Types from "effect/Types"
 import type { CommonError, TransportError } from "./DingTalkError.js"
 import type { Credential, Endpoint, Handler } from "./Endpoint.js"
 import * as Hosts from "./Hosts.js"
@@ -51,7 +52,7 @@ export class Transport extends Context.Tag("@effect-dingtalk/core/Transport")<Tr
  */
 export const exchange = <P, S, E, Auth extends Credential, SI>(
   endpoint: Endpoint<P, S, E, Auth, SI>,
-  payload: P,
+  payload: Types.NoInfer<P>,
   token?: Redacted.Redacted
 ): Effect.Effect<S, CommonError | E, Transport> =>
   Effect.flatMap(Transport, (transport) =>

@@ -28,8 +28,13 @@ export interface Issued {
 
 /** @internal */
 export interface Options<E> {
-  /** one fetch; it ends by itself */
-  readonly acquire: Effect.Effect<Issued, E>
+  /**
+   * one fetch; it ends by itself. Not the token that was rejected, and one that lives longer than the token in use.
+   */
+  readonly acquire: (
+    rejected: Redacted.Redacted | undefined,
+    before: AccessToken.AccessToken | undefined
+  ) => Effect.Effect<Issued, E>
   /** a failure that asking again cannot mend, and for how long nobody asks then */
   readonly finality: (error: E) => Duration.Duration | undefined
   /** whether a refresh is due by the clock alone, or when somebody asks for the token */
@@ -38,6 +43,10 @@ export interface Options<E> {
   readonly fork: Background.Fork
   /** whether whoever kept this token has been closed: nothing is fetched any more */
   readonly isClosed?: (() => boolean) | undefined
+  /** the most by which a scheduled refresh comes earlier than it need, in milliseconds, so that many are not due at once */
+  readonly spread?: number | undefined
+  /** refreshed by the clock only while used: not where nobody has asked for so long, in milliseconds */
+  readonly idleAfter?: number | undefined
   readonly initial?: { readonly accessToken: Redacted.Redacted; readonly expiresAt: number } | undefined
 }
 
@@ -73,6 +82,14 @@ interface Live {
 }
 
 /**
+ * When a token is due for its refresh, in milliseconds since the epoch.
+ *
+ * @internal
+ */
+export const refreshAt = (expiresAt: number, issuedAt: number): number =>
+  expiresAt - Math.min(EARLY, (expiresAt - issuedAt) / 2)
+
+/**
  * In milliseconds.
  *
  * @internal
@@ -86,13 +103,24 @@ const liveUntil = (token: AccessToken.AccessToken, early: number): Live => ({
   exit: Exit.succeed(token)
 })
 
-const toLive = (issued: Issued, askedAt: number, before: Live | undefined): Live => {
+const toLive = (issued: Issued, askedAt: number, before: Live | undefined, spread: number): Live => {
   const life = lifeOf(issued.expireIn)
   const token = AccessToken.make(issued.value, askedAt + life)
   // The same token with the same end: asking early again would bring no more.
   const isUnmoved = before !== undefined && AccessToken.isSame(before.token.value, issued.value) &&
     token.expiresAt - before.token.expiresAt < SHORTEST_TIMER
-  return liveUntil(token, isUnmoved ? 0 : Math.min(EARLY, life / 2))
+  const early = Math.min(EARLY, life / 2)
+  return liveUntil(token, isUnmoved ? 0 : early + Math.min(spread, (life - early) / 4))
+}
+
+/** @internal */
+export interface TokenCell<E> extends AccessToken.Source<E> {
+  /** when somebody last asked, in milliseconds since the epoch */
+  readonly lastUsedAt: () => number
+  /** whether a fetch is under way */
+  readonly isBusy: () => boolean
+  /** no timer goes on; who still holds it and asks is answered all the same */
+  readonly drop: () => void
 }
 
 /**
@@ -105,8 +133,10 @@ const toLive = (issued: Issued, askedAt: number, before: Live | undefined): Live
  *
  * @internal
  */
-export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E>> =>
+export const make = <E>(options: Options<E>): Effect.Effect<TokenCell<E>> =>
   Effect.gen(function*() {
+    let lastUsedAt = -Infinity
+    let isDropped = false
     let live: Live | undefined = options.initial === undefined
       ? undefined
       : liveUntil(AccessToken.make(options.initial.accessToken, options.initial.expiresAt), EARLY)
@@ -116,15 +146,16 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
     let rejected: { readonly value: Redacted.Redacted; readonly at: number } | undefined
     let notBefore = 0
 
-    const succeed = (issued: Issued, askedAt: number, now: number) => {
-      countRefresh("success")
-      live = toLive(issued, askedAt, live)
-      final = undefined
-      notBefore = 0
-      const delay = live.refreshAt - now
-      if (delay >= SHORTEST_TIMER) schedule(delay)
-      return Effect.succeed(live.exit)
-    }
+    const succeed = (issued: Issued, askedAt: number, now: number) =>
+      Effect.map(Random.next, (random) => {
+        countRefresh("success")
+        live = toLive(issued, askedAt, live, random * (options.spread ?? 0))
+        final = undefined
+        notBefore = 0
+        const delay = live.refreshAt - now
+        if (delay >= SHORTEST_TIMER) schedule(delay)
+        return live.exit
+      })
 
     const fail = (cause: Cause.Cause<E>, now: number) =>
       Effect.flatMap(Random.next, (random) => {
@@ -145,7 +176,14 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
 
     const fetch: Effect.Effect<readonly [Exit.Exit<Issued, E>, number]> = Effect.flatMap(
       Clock.currentTimeMillis,
-      (askedAt) => Effect.map(Effect.exit(Effect.interruptible(options.acquire)), (exit) => [exit, askedAt] as const)
+      (askedAt) =>
+        Effect.map(
+          Effect.exit(Effect.interruptible(Effect.suspend(() =>
+            // One that was refused and came back all the same is in use again.
+            options.acquire(live === undefined ? rejected?.value : undefined, live?.token)
+          ))),
+          (exit) => [exit, askedAt] as const
+        )
     )
 
     const round = Effect.suspend(() => {
@@ -182,14 +220,21 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
     )
 
     const schedule = (delay: number) => {
-      if (options.refresh === "onDemand" || options.isClosed?.() === true) return
+      if (options.refresh === "onDemand" || isDropped || options.isClosed?.() === true) return
       timer?.unsafeInterruptAsFork(FiberId.none)
-      timer = options.fork(Effect.zipRight(Effect.sleep(Duration.millis(delay)), Effect.sync(join)))
+      timer = options.fork(Effect.clockWith((clock) =>
+        Effect.map(clock.sleep(Duration.millis(delay)), () => {
+          const isIdle = options.idleAfter !== undefined &&
+            clock.unsafeCurrentTimeMillis() - lastUsedAt >= options.idleAfter
+          if (!isIdle) join()
+        })
+      ))
     }
 
     return {
       get: Effect.clockWith((clock): Effect.Effect<AccessToken.AccessToken, E> => {
         const now = clock.unsafeCurrentTimeMillis()
+        lastUsedAt = now
         if (live !== undefined && now < live.token.expiresAt) {
           if (now >= live.refreshAt) {
             STALE.unsafeUpdate(1, NO_TAGS)
@@ -200,6 +245,11 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
         // A clock that was set back makes no failure last longer.
         return final !== undefined && now >= final.from && now < final.until ? final.exit : wait
       }),
+      unsafePeek: (now) => {
+        if (live === undefined || now >= live.refreshAt) return undefined
+        lastUsedAt = now
+        return live.token
+      },
       invalidate: (value) =>
         Effect.clockWith((clock) => {
           if (live === undefined || !AccessToken.isSame(live.token.value, value)) return Effect.void
@@ -211,7 +261,13 @@ export const make = <E>(options: Options<E>): Effect.Effect<AccessToken.Source<E
           rejected = { value, at: now }
           live = undefined
           return Effect.void
-        })
+        }),
+      lastUsedAt: () => lastUsedAt,
+      isBusy: () => flight !== undefined,
+      drop: () => {
+        isDropped = true
+        timer?.unsafeInterruptAsFork(FiberId.none)
+      }
     }
   })
 
