@@ -77,7 +77,9 @@ export const StoredToken = Schema.Struct({
   refreshToken: Schema.optional(Schema.Redacted(Schema.String)),
   corpId: Schema.optional(Schema.String),
   /** since when somebody has been exchanging the refresh token, which is good for one use */
-  spendingSince: Schema.optional(Schema.Number)
+  spendingSince: Schema.optional(Schema.Number),
+  /** when the person was signed out: who still holds the session learns it from here */
+  endedAt: Schema.optional(Schema.Number)
 })
 
 /**

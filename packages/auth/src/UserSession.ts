@@ -6,23 +6,18 @@
  */
 import * as DingTalk from "@effect-dingtalk/core/DingTalk"
 import type { CommonError, InvalidAuthCode } from "@effect-dingtalk/core/DingTalkError"
-import { SignInRequired, TransportError } from "@effect-dingtalk/core/DingTalkError"
 import * as Identifier from "@effect-dingtalk/core/Identifier"
 import * as OAuth2 from "@effect-dingtalk/core/OAuth2"
 import type { Service } from "@effect-dingtalk/core/UserSession"
 import { UserSession } from "@effect-dingtalk/core/UserSession"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { AppCredentials } from "./AppCredentials.js"
-import * as Background from "./internal/background.js"
-import * as tokenCell from "./internal/tokenCell.js"
+import * as session from "./internal/session.js"
 
 export {
   /**
@@ -56,6 +51,8 @@ export const UserTokens = Schema.Struct({
   refreshToken: Schema.optional(Schema.Redacted(Schema.String)),
   /** of the access token, milliseconds since the epoch */
   expiresAt: Schema.Number,
+  /** milliseconds since the epoch, before the tokens were asked for */
+  issuedAt: Schema.optional(Schema.Number),
   /** the organisation that the person chose, with scope `openid corpid` */
   corpId: Schema.optional(Identifier.CorpId)
 })
@@ -91,103 +88,6 @@ export interface Options {
   readonly timeout?: Duration.DurationInput | undefined
 }
 
-const ENDED = Duration.infinity
-
-const finality = (error: CommonError | SignInRequired): Duration.Duration | undefined =>
-  error._tag === "SignInRequired" ? ENDED : undefined
-
-const signInRequired = (cause?: InvalidAuthCode) => {
-  const { _tag, ...context } = cause ?? { _tag: undefined, endpoint: OAuth2.GetUserToken.name }
-  return new SignInRequired(context)
-}
-
-const toTokens = (answer: OAuth2.UserToken, askedAt: number, before?: UserTokens): UserTokens => ({
-  accessToken: answer.accessToken,
-  // Left out, it means "keep yours".
-  refreshToken: answer.refreshToken ?? before?.refreshToken,
-  expiresAt: askedAt + tokenCell.lifeOf(answer.expireIn),
-  corpId: answer.corpId ?? before?.corpId
-})
-
-const start = (
-  tokens: UserTokens,
-  options: Options
-): Effect.Effect<Session, never, DingTalk.DingTalk | AppCredentials> =>
-  Effect.gen(function*() {
-    const fork = yield* Background.make()
-    const dingtalk = yield* DingTalk.DingTalk
-    const credentials = yield* AppCredentials
-    const timeout = Duration.decode(options.timeout ?? "10 seconds")
-    let current = tokens
-
-    // Whatever becomes of it, the platform has rotated: the session goes on with what it has.
-    const tell = Effect.suspend(() => options.onRotate?.(current) ?? Effect.void).pipe(
-      Effect.interruptible,
-      Effect.timeoutOption(timeout),
-      Effect.exit,
-      Effect.flatMap((exit) =>
-        Exit.isSuccess(exit) && Option.isSome(exit.value)
-          ? Effect.void
-          : Effect.logWarning("DingTalk session: onRotate did not keep the new tokens; they are in `tokens`")
-      )
-    )
-
-    const exchange = (refreshToken: Redacted.Redacted) =>
-      Effect.flatMap(Clock.currentTimeMillis, (askedAt) =>
-        dingtalk.call(OAuth2.GetUserToken, {
-          clientId: credentials.clientId,
-          clientSecret: credentials.clientSecret,
-          grantType: "refresh_token",
-          refreshToken
-        }).pipe(
-          Effect.catchTag("InvalidAuthCode", (error) => Effect.fail(signInRequired(error))),
-          Effect.tap((answer) => {
-            current = toTokens(answer, askedAt, current)
-            return Effect.flatMap(Effect.sync(() => fork(tell)), Fiber.await)
-          }),
-          Effect.map((answer): tokenCell.Issued => ({
-            value: answer.accessToken,
-            expireIn: answer.expireIn,
-            askedAt
-          }))
-        )).pipe(Effect.withSpan("DingTalk.userToken", { root: true }))
-
-    // An exchange spends its refresh token, so it is never given up: who no longer waits leaves it to the next.
-    let underWay: Fiber.RuntimeFiber<tokenCell.Issued, CommonError | SignInRequired> | undefined
-
-    const acquire = Effect.suspend((): Effect.Effect<tokenCell.Issued, CommonError | SignInRequired> => {
-      const { refreshToken } = current
-      if (underWay === undefined && refreshToken === undefined) return Effect.fail(signInRequired())
-      const fiber = underWay ??= fork(exchange(refreshToken!))
-      return Fiber.join(fiber).pipe(
-        Effect.onExit(() =>
-          Effect.sync(() => {
-            if (fiber.unsafePoll() !== null) underWay = undefined
-          })
-        ),
-        Effect.timeoutFail({
-          duration: timeout,
-          onTimeout: () =>
-            new TransportError({
-              endpoint: OAuth2.GetUserToken.name,
-              reason: "Timeout",
-              description: `no token within ${Duration.format(timeout)}`
-            })
-        })
-      )
-    })
-
-    const cell = yield* tokenCell.make<CommonError | SignInRequired>({
-      acquire: () => acquire,
-      finality,
-      refresh: "onDemand",
-      fork,
-      initial: tokens
-    })
-
-    return { ...cell, corpId: tokens.corpId, tokens: Effect.sync(() => current) }
-  })
-
 /**
  * Exchanges the one-time code that the sign-in page gave; a second exchange of the same code fails with
  * `InvalidAuthCode`. Source: reference 1.4.
@@ -221,7 +121,7 @@ export const signIn = (
       grantType: "authorization_code",
       code: options.authCode
     })
-    return yield* start(toTokens(answer, askedAt), options)
+    return yield* session.start(session.toTokens(answer, askedAt), options)
   })
 
 /**
@@ -234,7 +134,7 @@ export const signIn = (
 export const resume = (
   tokens: UserTokens,
   options: Options = {}
-): Effect.Effect<Session, never, DingTalk.DingTalk | AppCredentials> => start(tokens, options)
+): Effect.Effect<Session, never, DingTalk.DingTalk | AppCredentials> => session.start(tokens, options)
 
 /**
  * A session for a whole program, such as a script for one person; a server makes one per request with `signIn` or

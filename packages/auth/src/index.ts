@@ -52,3 +52,8 @@ export * as TokenStore from "./TokenStore.js"
  * @since 0.1.0
  */
 export * as UserSession from "./UserSession.js"
+
+/**
+ * @since 0.1.0
+ */
+export * as UserSessions from "./UserSessions.js"

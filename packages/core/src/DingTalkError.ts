@@ -609,6 +609,7 @@ export class ApiError extends Schema.TaggedError<ApiError>("@effect-dingtalk/cor
  * - `Network`: no connection, or it broke
  * - `Timeout`: the deadline passed
  * - `Decode`: the answer is not what the platform promises: HTML, a redirect, a cut or oversized body, a wrong shape
+ * - `Store`: a one-time token could not be put on record, so it was not spent; nothing was sent
  *
  * @since 0.1.0
  * @category errors
@@ -617,7 +618,7 @@ export class TransportError extends Schema.TaggedError<TransportError>("@effect-
   "TransportError",
   {
     ...fields,
-    reason: Schema.Literal("Network", "Timeout", "Decode", "Encode"),
+    reason: Schema.Literal("Network", "Timeout", "Decode", "Encode", "Store"),
     /** what was wrong, without any value */
     description: Schema.String,
     /** the field, such as `payload.userid` or `result.role_list[0].id` */
@@ -634,7 +635,7 @@ export class TransportError extends Schema.TaggedError<TransportError>("@effect-
     return toJson(this)
   }
   get isRetryable(): boolean {
-    return this.reason === "Network" || this.reason === "Timeout"
+    return this.reason === "Network" || this.reason === "Timeout" || this.reason === "Store"
   }
   override get message(): string {
     return sentence(this, `${this.path === undefined ? "" : `${this.path} `}${this.description}`)
