@@ -18,13 +18,19 @@ import * as Fault from "./Fault.js"
 import { isForeign } from "./internal/foreign.js"
 import * as Organization from "./Organization.js"
 import * as RequestLog from "./RequestLog.js"
+import type { Push } from "./SuiteTicket.js"
+import * as ThirdParty from "./ThirdParty.js"
 
 interface Control {
   readonly method: string
   readonly path: string
   /** of the body; a question mark where one may be left out */
   readonly fields?: ReadonlyArray<string>
-  readonly run: (emulator: Service, body: unknown) => Effect.Effect<unknown, BadRequest | EmulatorError>
+  readonly run: (
+    emulator: Service,
+    body: unknown,
+    query: URLSearchParams
+  ) => Effect.Effect<unknown, BadRequest | EmulatorError>
 }
 
 class BadRequest {
@@ -32,10 +38,13 @@ class BadRequest {
   constructor(readonly field: string, readonly reason: string) {}
 }
 
-const get = (path: string, run: (emulator: Service) => Effect.Effect<unknown>): Control => ({
+const get = (
+  path: string,
+  run: (emulator: Service, query: (name: string) => string | undefined) => Effect.Effect<unknown>
+): Control => ({
   method: "GET",
   path,
-  run
+  run: (emulator, _, query) => run(emulator, (name) => query.get(name) ?? undefined)
 })
 
 const remove = (path: string, run: (emulator: Service) => Effect.Effect<unknown>): Control => ({
@@ -69,6 +78,8 @@ const post = <A, I>(
 }
 
 const clientId = Schema.optional(Schema.String)
+const corpId = Schema.optional(Schema.String)
+const suiteKey = Schema.optional(Schema.String)
 const permission = Schema.Struct({ permission: Schema.NonEmptyString, clientId })
 const token = Schema.Struct({ token: Schema.optional(Schema.Redacted(Schema.NonEmptyString)) })
 const seconds = Schema.Number.pipe(Schema.between(0, 10 ** 12))
@@ -86,16 +97,43 @@ const shown = (organization: Organization.Organization) => ({
   applications: organization.applications.map((app) => ({ ...app, clientSecret: "<redacted>" }))
 })
 
+// Of thousands, nobody reads more.
+const MAX_SHOWN = 100
+
+const shownThirdParty = (app: ThirdParty.Application) => ({
+  ...app,
+  suiteSecret: "<redacted>",
+  authorizedBy: app.authorizedBy === "any" ? "any" : app.authorizedBy.slice(0, MAX_SHOWN),
+  authorizations: app.authorizedBy === "any" ? undefined : app.authorizedBy.length
+})
+
+// Whoever asks is let in on the ticket, as on a code: without it nothing can be tried.
+const shownPush = ({ suiteTicket, ...push }: Push) => ({ ...push, suiteTicket: Redacted.value(suiteTicket) })
+
 const controls: ReadonlyArray<Control> = [
   get(
     "/_emulator/state",
     (emulator) =>
-      Effect.zipWith(emulator.now, emulator.organization, (now, organization) => ({ now, ...shown(organization) }))
+      Effect.all([emulator.now, emulator.organization, emulator.organizations, emulator.thirdPartyApplications]).pipe(
+        Effect.map(([now, organization, organizations, thirdParty]) => ({
+          now,
+          ...shown(organization),
+          organizations: organizations.slice(0, MAX_SHOWN).map(shown),
+          organizationCount: organizations.length,
+          thirdPartyApplications: thirdParty.slice(0, MAX_SHOWN).map(shownThirdParty)
+        }))
+      )
   ),
   get(
     "/_emulator/requests",
     (emulator) => Effect.zipWith(emulator.requests, emulator.counts, (requests, counts) => ({ counts, requests }))
   ),
+  get("/_emulator/requests/count", (emulator, query) =>
+    Effect.map(
+      emulator.total({ endpoint: query("endpoint"), clientId: query("clientId"), corpId: query("corpId") }),
+      (count) => ({ count })
+    )),
+  get("/_emulator/requests/tallies", (emulator) => Effect.map(emulator.tallies, (tallies) => ({ tallies }))),
   remove("/_emulator/requests", (emulator) => emulator.clearRequests),
   post(
     "/_emulator/clock/advance",
@@ -129,28 +167,79 @@ const controls: ReadonlyArray<Control> = [
     Schema.Struct({
       userid: Schema.String,
       clientId,
+      corpId,
       scope: Schema.optional(Schema.Literal("openid", "openid corpid"))
     }),
     (emulator, body) => Effect.map(emulator.consent(body), (code) => ({ authCode: Redacted.value(code) }))
   ),
-  post("/_emulator/users/add", Organization.User, (emulator, user) => emulator.addUser(user)),
+  post(
+    "/_emulator/codes/in-client",
+    Schema.Struct({ userid: Schema.String, clientId, corpId }),
+    (emulator, body) => Effect.map(emulator.inClientCode(body), (code) => ({ code: Redacted.value(code) }))
+  ),
+  post(
+    "/_emulator/codes/sso",
+    Schema.Struct({ userid: Schema.String, corpId }),
+    (emulator, body) => Effect.map(emulator.ssoCode(body), (code) => ({ code: Redacted.value(code) }))
+  ),
+  post(
+    "/_emulator/suite-tickets/push",
+    Schema.Struct({ suiteKey }),
+    (emulator, body) => Effect.map(emulator.pushSuiteTicket(body.suiteKey), shownPush)
+  ),
+  post(
+    "/_emulator/suite-tickets/current",
+    Schema.Struct({ suiteKey }),
+    (emulator, body) =>
+      Effect.map(emulator.suiteTicket(body.suiteKey), (ticket) => ({ suiteTicket: Redacted.value(ticket) }))
+  ),
+  post(
+    "/_emulator/organizations/add",
+    Organization.Organization,
+    (emulator, organization) => emulator.addOrganization(organization)
+  ),
+  post(
+    "/_emulator/third-party/add",
+    ThirdParty.Application,
+    (emulator, app) => Effect.asVoid(emulator.addThirdPartyApplication(app))
+  ),
+  post(
+    "/_emulator/third-party/authorize",
+    Schema.Struct({ ...ThirdParty.Authorization.fields, suiteKey }),
+    (emulator, { suiteKey, ...authorization }) => emulator.authorize(authorization, suiteKey)
+  ),
+  post(
+    "/_emulator/third-party/deauthorize",
+    Schema.Struct({ corpId: Schema.String, suiteKey }),
+    (emulator, body) => emulator.deauthorize(body.corpId, body.suiteKey)
+  ),
+  post(
+    "/_emulator/third-party/callback",
+    Schema.Struct({ callback: Schema.NullOr(ThirdParty.Callback), suiteKey }),
+    (emulator, body) => emulator.setCallback(body.callback ?? undefined, body.suiteKey)
+  ),
+  post(
+    "/_emulator/users/add",
+    Schema.Struct({ ...Organization.User.fields, corpId }),
+    (emulator, { corpId, ...user }) => emulator.addUser(user, corpId)
+  ),
   post(
     "/_emulator/users/update",
-    Schema.partial(Organization.User),
-    (emulator, { userid, ...patch }) =>
+    Schema.partial(Schema.Struct({ ...Organization.User.fields, corpId })),
+    (emulator, { corpId, userid, ...patch }) =>
       userid === undefined
         ? Effect.fail(new BadRequest("userid", "is missing"))
-        : emulator.updateUser(userid, patch)
+        : emulator.updateUser(userid, patch, corpId)
   ),
   post(
     "/_emulator/users/remove",
-    Schema.Struct({ userid: Schema.String }),
-    (emulator, { userid }) => emulator.removeUser(userid)
+    Schema.Struct({ userid: Schema.String, corpId }),
+    (emulator, { corpId, userid }) => emulator.removeUser(userid, corpId)
   ),
   post(
     "/_emulator/applications/add",
-    Organization.Application,
-    (emulator, app) => Effect.asVoid(emulator.addApplication(app))
+    Schema.Struct({ ...Organization.Application.fields, corpId }),
+    (emulator, { corpId, ...app }) => Effect.asVoid(emulator.addApplication(app, corpId))
   ),
   post(
     "/_emulator/applications/update",
@@ -219,7 +308,7 @@ export const handle = (
   if (isForeign(request.headers ?? {})) return Effect.succeed(refuse(403, "the request comes from another site"))
   const stop = options?.stop
   const all = stop === undefined ? controls : [...controls, post("/_emulator/stop", Schema.Struct({}), () => stop)]
-  const asked = request.path.split("?")[0]!
+  const [asked = "", ownQuery = ""] = request.path.split("?")
   if (/^\/_emulator\/?$/.test(asked) && request.method === "GET") {
     return Effect.succeed(respond(200, {
       controls: all.map(({ fields, method, path }) => ({ method, path, ...(fields === undefined ? {} : { fields }) }))
@@ -239,7 +328,7 @@ export const handle = (
     ? WireJson.parse(text)
     : Either.right({})
   if (Either.isLeft(body)) return Effect.succeed(refuse(400, "body: is not JSON", "body"))
-  return Effect.match(control.run(emulator, body.right), {
+  return Effect.match(control.run(emulator, body.right, new URLSearchParams(request.query || ownQuery)), {
     onFailure: (error) =>
       error._tag === "BadRequest"
         ? refuse(400, `${error.field}: ${error.reason}`, error.field)

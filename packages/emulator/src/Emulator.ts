@@ -10,26 +10,66 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
+import * as PubSub from "effect/PubSub"
+import type * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { PCGRandom } from "effect/Utils"
 import { EmulatorError } from "./EmulatorError.js"
 import type { Request, Response } from "./Exchange.js"
 import type { Fault } from "./Fault.js"
 import type { Call, Ids, Parsed } from "./internal/call.js"
-import { parse, parseObject } from "./internal/call.js"
+import { parse } from "./internal/call.js"
+import { hmac } from "./internal/crypto.js"
+import { deliver } from "./internal/delivery.js"
 import { faultAnswer } from "./internal/faultAnswer.js"
-import { redact } from "./internal/redact.js"
+import { identify } from "./internal/identify.js"
+import { redact, redactPath } from "./internal/redact.js"
 import type { Routed } from "./internal/routes.js"
-import { resolve } from "./internal/routes.js"
-import type { AccessToken, Grant, PendingFault, State } from "./internal/state.js"
-import { countCall, fromOrganization, issueCode, withApplication, withUsers } from "./internal/state.js"
+import { CORP_TOKEN, resolve } from "./internal/routes.js"
+import type {
+  AccessToken,
+  Client,
+  Code,
+  Consent,
+  Grant,
+  Org,
+  PendingFault,
+  Session,
+  State,
+  SuiteClient
+} from "./internal/state.js"
+import {
+  actingIn,
+  countCall,
+  emptyState,
+  issueCode,
+  isSuite,
+  keyOf,
+  listed,
+  lookUp,
+  organizationIn,
+  orgOf,
+  put,
+  take,
+  withAuthorization,
+  withClient,
+  withOrg,
+  withOrganization,
+  withSuite
+} from "./internal/state.js"
+import { signed } from "./internal/suite.js"
 import * as Organization from "./Organization.js"
-import type { Entry, Matcher } from "./RequestLog.js"
+import type { Entry, Matcher, Tally } from "./RequestLog.js"
 import { matches } from "./RequestLog.js"
+import type { Push, SuiteTicket } from "./SuiteTicket.js"
+import * as ThirdParty from "./ThirdParty.js"
 
 /**
  * @since 0.1.0
@@ -43,15 +83,52 @@ export interface Service {
   readonly now: Effect.Effect<number>
   readonly advance: (duration: Duration.DurationInput) => Effect.Effect<void>
 
-  /** As it is now. */
+  /** The default one, as it is now. */
   readonly organization: Effect.Effect<Organization.Organization>
+  /** All that were declared, as they are now. */
+  readonly organizations: Effect.Effect<ReadonlyArray<Organization.Organization>>
+  readonly addOrganization: (organization: Organization.Organization) => Effect.Effect<void, EmulatorError>
 
-  /** Of the first application, unless another one is named. */
+  /** As they are now, with what each organisation said. */
+  readonly thirdPartyApplications: Effect.Effect<ReadonlyArray<ThirdParty.Application>>
+  readonly addThirdPartyApplication: (
+    options: ThirdParty.ApplicationOptions
+  ) => Effect.Effect<ThirdParty.Application, EmulatorError>
+  /**
+   * An organisation authorises a third-party application, or changes what it allows. Of the first such application,
+   * unless another one is named; so below.
+   */
+  readonly authorize: (
+    authorization: ThirdParty.AuthorizationOptions,
+    suiteKey?: string
+  ) => Effect.Effect<void, EmulatorError>
+  /** The tokens of the application for this organisation end. An organisation that has not authorised it is an error. */
+  readonly deauthorize: (corpId: string, suiteKey?: string) => Effect.Effect<void, EmulatorError>
+  /** Where events are posted to from now on; `undefined` for nowhere. */
+  readonly setCallback: (
+    callback: ThirdParty.Callback | undefined,
+    suiteKey?: string
+  ) => Effect.Effect<void, EmulatorError>
+  /** The ticket that is good now. There is one from the start, which nobody was told. */
+  readonly suiteTicket: (suiteKey?: string) => Effect.Effect<Redacted.Redacted, EmulatorError>
+  /**
+   * Makes a new ticket, which ends the old one at once, and tells it the subscribers and the callback. Pushes to one
+   * application follow each other in the order in which they were asked for.
+   */
+  readonly pushSuiteTicket: (suiteKey?: string) => Effect.Effect<Push, EmulatorError>
+  /** The pushes of all third-party applications from now on. */
+  readonly suiteTickets: Stream.Stream<SuiteTicket>
+  /** The same for who must not miss what is pushed right after. */
+  readonly subscribe: Effect.Effect<Queue.Dequeue<SuiteTicket>, never, Scope.Scope>
+
+  /** Of the first application, unless another one is named; a third-party one is named by its `suiteKey`. */
   readonly grant: (permission: string, clientId?: string) => Effect.Effect<void, EmulatorError>
   /** A permission that is not granted is an error. */
   readonly revoke: (permission: string, clientId?: string) => Effect.Effect<void, EmulatorError>
+  /** In the default organisation, unless another one is named; so below. */
   readonly addApplication: (
-    options: Organization.ApplicationOptions
+    options: Organization.ApplicationOptions,
+    corpId?: string
   ) => Effect.Effect<Organization.Application, EmulatorError>
   /** An `ipWhiteList` that is `undefined` is taken away; `tokenLifetime` is in seconds. */
   readonly updateApplication: (
@@ -68,23 +145,38 @@ export interface Service {
     clientId?: string
   ) => Effect.Effect<void, EmulatorError>
 
-  readonly addUser: (user: Organization.User) => Effect.Effect<void, EmulatorError>
+  readonly addUser: (user: Organization.User, corpId?: string) => Effect.Effect<void, EmulatorError>
   /** A field that is `undefined` is taken away. */
   readonly updateUser: (
     userid: string,
-    patch: { readonly [K in keyof Omit<Organization.User, "userid">]?: Organization.User[K] | undefined }
+    patch: { readonly [K in keyof Omit<Organization.User, "userid">]?: Organization.User[K] | undefined },
+    corpId?: string
   ) => Effect.Effect<void, EmulatorError>
-  readonly removeUser: (userid: string) => Effect.Effect<void, EmulatorError>
+  readonly removeUser: (userid: string, corpId?: string) => Effect.Effect<void, EmulatorError>
 
   /** Signs a person in and gives the one-time code that the sign-in page would have led back with. */
   readonly consent: (options: {
     readonly userid: string
     readonly clientId?: string | undefined
+    /** where the person belongs to: for an internal app always its own organisation */
+    readonly corpId?: string | undefined
     /** `openid` unless said otherwise */
     readonly scope?: "openid" | "openid corpid" | undefined
   }) => Effect.Effect<Redacted.Redacted, EmulatorError>
+  /** The one-time code that `requestAuthCode` of the JSAPI gives to a page within DingTalk, for `getuserinfo`. */
+  readonly inClientCode: (options: {
+    readonly userid: string
+    readonly clientId?: string | undefined
+    /** for an internal app always its own organisation */
+    readonly corpId?: string | undefined
+  }) => Effect.Effect<Redacted.Redacted, EmulatorError>
+  /** The one-time code with which an administrator arrives at the back end of an app, for `ssoUserInfo`. */
+  readonly ssoCode: (options: {
+    readonly userid: string
+    readonly corpId?: string | undefined
+  }) => Effect.Effect<Redacted.Redacted, EmulatorError>
 
-  /** Ends one access token, of an app or of a user. One that was never issued is an error. */
+  /** Ends one access token of any kind. One that was never issued is an error. */
   readonly expireToken: (token: Redacted.Redacted) => Effect.Effect<void, EmulatorError>
   /** Ends all access tokens; refresh tokens and codes stay good. */
   readonly expireTokens: Effect.Effect<void>
@@ -93,12 +185,18 @@ export interface Service {
   /** Forgets all access tokens, refresh tokens and codes: everybody has to sign in again. */
   readonly revokeTokens: Effect.Effect<void>
 
-  /** The last 10,000 requests, oldest first. */
+  /** The last 10,000 requests, or as many as the options say, oldest first. */
   readonly requests: Effect.Effect<ReadonlyArray<Entry>>
   /** How many of `requests` match; `counts` knows about all. */
   readonly count: (matcher?: Matcher) => Effect.Effect<number>
   /** Requests by endpoint, such as `contact.getUser`, or by verb and path where nothing is emulated. */
   readonly counts: Effect.Effect<Readonly<Record<string, number>>>
+  /** Requests by endpoint, application and organisation, whatever the log still holds. */
+  readonly tallies: Effect.Effect<ReadonlyArray<Tally>>
+  /** The sum of `tallies` with these values; at once, if all three are given. */
+  readonly total: (
+    of?: { readonly [K in "endpoint" | "clientId" | "corpId"]?: string | undefined }
+  ) => Effect.Effect<number>
   readonly clearRequests: Effect.Effect<void>
 
   /**
@@ -130,19 +228,32 @@ export class Emulator extends Context.Tag("@effect-dingtalk/emulator/Emulator")<
  * @category models
  */
 export interface Options {
-  /** `Organization.quickstart` if left out */
+  /** the default one: `Organization.quickstart` if left out */
   readonly organization?: Organization.Organization | undefined
-  /** of every application, over what the organisation says */
+  /** more of them */
+  readonly organizations?: ReadonlyArray<Organization.Organization> | undefined
+  /**
+   * those that nobody declared, by `corpId`, such as `Organization.generated`; always the same one for the same
+   * `corpId`, and without applications
+   */
+  readonly organizationOf?: ((corpId: string) => Organization.Organization | undefined) | undefined
+  readonly thirdPartyApplications?: ReadonlyArray<ThirdParty.Application> | undefined
+  /** of every application and of SSO, over what they say themselves */
   readonly tokenLifetime?: Duration.DurationInput | undefined
   /** calls a second of one app to one API, such as 20; without a limit if left out */
   readonly rateLimit?: number | undefined
+  /** how many requests the log keeps: 10,000 if left out, none if 0; what is counted is right all the same */
+  readonly requestLog?: number | undefined
 }
-
-// More than a test reads, less than a long-lived emulator notices.
-const MAX_LOG = 10_000
 
 // Paths that are not emulated are anybody's text.
 const MAX_COUNTED = 1000
+
+// More than thousands of organisations at several endpoints need.
+const MAX_TALLIES = 200_000
+
+// Who falls that far behind gets the latest ones.
+const MAX_UNREAD = 1024
 
 const makeIds = (seed: number): Ids => {
   const random = new PCGRandom(seed)
@@ -162,35 +273,37 @@ const makeIds = (seed: number): Ids => {
   }
 }
 
-const clientIdOf = (state: State, call: Parsed): string | undefined => {
-  const named = call.query.get("appkey") ?? call.query.get("client_id")
-  if (named !== null) return named
-  const token = call.headers["x-acs-dingtalk-access-token"] ?? call.query.get("access_token")
-  const found = typeof token === "string" ? HashMap.get(state.accessTokens, token) : undefined
-  if (found?._tag === "Some") return found.value.clientId
-  if (call.body.length === 0 || call.body.length > 4096) return undefined
-  if (call.contentType === "form") {
-    const inForm = HashMap.get(state.accessTokens, new URLSearchParams(call.body).get("access_token") ?? "")
-    return inForm._tag === "Some" ? inForm.value.clientId : undefined
-  }
-  if (!/"(?:appKey|clientId)"/.test(call.body)) return undefined
-  const fields = parseObject(call.body)
-  const value = fields?.["appKey"] ?? fields?.["clientId"]
-  return typeof value === "string" ? value : undefined
-}
-
-const record = (state: State, entry: Entry): State => {
+const record = (state: State, entry: Entry, isKnown: boolean): State => {
   const key = entry.endpoint ?? `${entry.method} ${entry.path}`
   const known = HashMap.get(state.counts, key)
-  const log = HashMap.set(state.log, entry.id, entry)
-  return {
+  const log = state.logSize === 0 ? state.log : HashMap.set(state.log, entry.id, entry)
+  const counted: State = {
     ...state,
     logged: entry.id,
-    log: HashMap.size(log) > MAX_LOG ? HashMap.remove(log, entry.id - MAX_LOG) : log,
+    log: HashMap.size(log) > state.logSize ? HashMap.remove(log, entry.id - state.logSize) : log,
     counts: known._tag === "None" && HashMap.size(state.counts) >= MAX_COUNTED
       ? state.counts
       : HashMap.set(state.counts, key, known._tag === "Some" ? known.value + 1 : 1)
   }
+  return entry.endpoint === undefined
+    ? counted
+    : {
+      ...counted,
+      tallies: tallied(state.tallies, entry.endpoint, isKnown ? entry.clientId : undefined, entry.corpId)
+    }
+}
+
+const tallied = (
+  tallies: State["tallies"],
+  endpoint: string,
+  clientId: string | undefined,
+  corpId: string | undefined
+): State["tallies"] => {
+  const key = keyOf(endpoint, clientId, corpId)
+  const known = Option.getOrUndefined(HashMap.get(tallies, key))
+  return known === undefined && HashMap.size(tallies) >= MAX_TALLIES
+    ? tallies
+    : HashMap.set(tallies, key, { endpoint, clientId, corpId, count: (known?.count ?? 0) + 1 })
 }
 
 const takeFault = (state: State, entry: Entry): readonly [Fault | undefined, State] => {
@@ -207,10 +320,12 @@ const takeFault = (state: State, entry: Entry): readonly [Fault | undefined, Sta
 
 const UNCOUNTED = /^(?:oauth2|login)\./
 
-const countOrThrottle = (state: State, entry: Entry): readonly [Fault | undefined, State] => {
-  const { clientId, endpoint } = entry
+// A third-party app is counted by customer (reference 5).
+const countOrThrottle = (state: State, entry: Entry, isThirdParty: boolean): readonly [Fault | undefined, State] => {
+  const { clientId, corpId, endpoint } = entry
   if (clientId === undefined || endpoint === undefined || UNCOUNTED.test(endpoint)) return [undefined, state]
-  const counted = countCall(state, `${clientId} ${endpoint}`, entry.at)
+  const key = isThirdParty ? keyOf(clientId, endpoint, corpId) : keyOf(clientId, endpoint)
+  const counted = countCall(state, key, entry.at)
   return counted === undefined ? [{ _tag: "Throttled" }, state] : [undefined, counted]
 }
 
@@ -220,22 +335,34 @@ interface Arrival {
 }
 
 const arrive = (state: State, parsed: Parsed, routed: Routed, now: number): readonly [Arrival, State] => {
-  const secrets = Array.from(state.applications.values(), (app) => Redacted.value(app.clientSecret))
+  const { clientId, corpId } = identify(state, parsed)
+  const client = lookUp(state.clients, clientId)
   const entry: Entry = {
     id: state.logged + 1,
     at: now,
     method: parsed.method,
-    ...redact(parsed, secrets),
+    // What nobody will see need not be cleaned.
+    ...(state.logSize === 0
+      ? {
+        path: routed.endpoint === undefined ? redactPath(parsed, state.secrets) : "",
+        query: "",
+        headers: {},
+        body: ""
+      }
+      : redact(parsed, state.secrets)),
     endpoint: routed.endpoint,
-    clientId: clientIdOf(state, parsed),
+    clientId,
+    corpId,
     fault: undefined,
     status: undefined
   }
   // By what was sent, not by what may be shown of it.
   const [injected, afterFault] = takeFault(state, { ...entry, path: parsed.path })
-  const [fault, rest] = injected === undefined ? countOrThrottle(afterFault, entry) : [injected, afterFault]
+  const [fault, rest] = injected === undefined
+    ? countOrThrottle(afterFault, entry, client?.suite !== undefined)
+    : [injected, afterFault]
   const logged = { ...entry, fault: fault?._tag }
-  return [{ entry: logged, fault }, record(rest, logged)]
+  return [{ entry: logged, fault }, record(rest, logged, client !== undefined)]
 }
 
 const answer = (
@@ -244,12 +371,20 @@ const answer = (
   routed: Routed,
   ids: Ids,
   time: number,
+  signature: string | undefined,
   { entry, fault }: Arrival
 ): readonly [Response, State] => {
-  const call: Call = { ...parsed, ids, now: time + state.offset }
+  const call: Call = { ...parsed, ids, now: time + state.offset, signature }
   const given = fault === undefined || fault._tag === "Delay"
     ? routed.handler(state, call)
-    : faultAnswer(fault, call, routed.gateway, entry.clientId, state.rateLimit)
+    : faultAnswer(
+      fault,
+      call,
+      routed.gateway,
+      entry.clientId,
+      state.rateLimit,
+      lookUp(state.clients, entry.clientId)?.suite !== undefined
+    )
   const after = given.state ?? state
   const { response } = given
   // Whoever cleared the log meanwhile does not want the entry back.
@@ -259,14 +394,25 @@ const answer = (
   return [response, { ...after, log }]
 }
 
-const withLifetime = (state: State, tokenLifetime: number): State => {
-  const applications = new Map(state.applications)
-  for (const [id, app] of applications) applications.set(id, { ...app, tokenLifetime })
-  return { ...state, applications }
-}
+const withLifetime = (state: State, tokenLifetime: number): State => ({
+  ...state,
+  ssoTokenLifetime: tokenLifetime,
+  clients: {
+    ...state.clients,
+    map: HashMap.map(state.clients.map, ({ place, value }) => ({
+      place,
+      value: { ...value, app: { ...value.app, tokenLifetime } }
+    }))
+  }
+})
 
-const unknownUser = ({ users }: State, userid: string) =>
-  new EmulatorError({ reason: "UnknownUser", subject: userid, field: "userid", known: Array.from(users.keys()) })
+const unknownUser = ({ users }: Org, userid: string) =>
+  new EmulatorError({
+    reason: "UnknownUser",
+    subject: userid,
+    field: "userid",
+    known: listed(users).map((user) => user.userid)
+  })
 
 // Tokens are secrets: only how many there are is told.
 const unknownToken = (subject: string, all: Readonly<Record<string, HashMap.HashMap<string, unknown>>>) =>
@@ -306,66 +452,128 @@ const MAX_OFFSET = 10 ** 15
 export const make = (options?: Options): Effect.Effect<Service> =>
   Effect.gen(function*() {
     const ids = makeIds(yield* Random.nextInt)
-    const organization = options?.organization ?? Organization.quickstart
-    const lifetime = options?.tokenLifetime
-    // A mistake of the program: what is answered is built from these texts.
-    yield* Effect.orDie(check(Schema.Array(Organization.Application), organization.applications))
-    const initial: State = {
-      ...fromOrganization(organization),
-      rateLimit: limitOf(options?.rateLimit ?? Infinity)
-    }
-    const ref = yield* Ref.make(lifetime === undefined ? initial : withLifetime(initial, secondsOf(lifetime)))
+    const initial = yield* Effect.orDie(initialState(options ?? {}, ids))
+    const ref = yield* Ref.make(initial)
+    const pushed = yield* PubSub.sliding<SuiteTicket>(MAX_UNREAD)
+    const pushing = new Map<string, Effect.Semaphore>()
 
     /** Changes the state, or fails and leaves it. */
     const change = <A>(
-      f: (state: State, now: number) => readonly [A, State] | EmulatorError
+      f: (state: State, now: number) => Changed<A>
     ): Effect.Effect<A, EmulatorError> =>
-      Effect.flatMap(Clock.currentTimeMillis, (time) =>
-        Effect.flatten(Ref.modify(ref, (state): readonly [Effect.Effect<A, EmulatorError>, State] => {
-          const changed = f(state, time + state.offset)
-          return changed instanceof EmulatorError
-            ? [Effect.fail(changed), state]
-            : [Effect.succeed(changed[0]), changed[1]]
-        })))
+      Effect.flatMap(Clock.currentTimeMillis, (time) => {
+        const changed = Ref.modify(ref, (state) => settled(state, f(state, time + state.offset)))
+        return Effect.flatten(changed)
+      })
 
     const changeApplication = (
       clientId: string | undefined,
       f: (app: Organization.Application) => Organization.Application | EmulatorError
     ): Effect.Effect<Organization.Application, EmulatorError> =>
       change((state) => {
-        const app = applicationOf(state, clientId)
-        if (app instanceof EmulatorError) {
-          return app
+        const client = clientOf(state, clientId)
+        if (client instanceof EmulatorError) return client
+        const app = f(client.app)
+        return app instanceof EmulatorError ? app : [app, withClient(state, { ...client, app })]
+      })
+
+    /** Changes an organisation, the default one unless another one is named. */
+    const changeOrg = (
+      corpId: string | undefined,
+      f: (org: Org) => Org | EmulatorError
+    ): Effect.Effect<void, EmulatorError> =>
+      change((state) => {
+        const org = orgNamed(state, corpId)
+        if (org instanceof EmulatorError) return org
+        const changed = f(org)
+        return changed instanceof EmulatorError ? changed : [undefined, withOrg(state, changed)]
+      })
+
+    const makeCode = (kind: Code["kind"], owner: (state: State) => Owner, options: CodeOptions) =>
+      change((state, now) => {
+        const client = owner(state)
+        if (client instanceof EmulatorError) return client
+        const session = sessionOf(state, kind, client, options)
+        if (session instanceof EmulatorError) return session
+        const issued = issueCode(state, kind, client?.app.clientId ?? "", session, now, ids)
+        return [Redacted.make(issued.token), issued.state]
+      })
+
+    // One after the other, so that what arrives last is what is good.
+    const inTurn = (suiteKey: string): Effect.Semaphore => {
+      const known = pushing.get(suiteKey) ?? Effect.unsafeMakeSemaphore(1)
+      pushing.set(suiteKey, known)
+      return known
+    }
+
+    const findSuite = (suiteKey: string | undefined): Effect.Effect<SuiteClient, EmulatorError> =>
+      change((state) => {
+        const client = suiteOf(state, suiteKey)
+        return client instanceof EmulatorError ? client : [client, state]
+      })
+
+    const makeSuiteTicket = (suiteKey: string) =>
+      change((state, now) => {
+        const client = suiteOf(state, suiteKey)
+        if (client instanceof EmulatorError) return client
+        const ticket = ids.hex()
+        const made: SuiteTicket = {
+          suiteKey,
+          suiteTicket: Redacted.make(ticket),
+          eventId: ids.hex(),
+          corpId: state.corpId,
+          bornTime: now,
+          unifiedAppId: unifiedAppIdOf(client)
         }
-        const changed = f(app)
-        return changed instanceof EmulatorError ? changed : [changed, withApplication(state, changed)]
+        const suiteTickets = HashMap.set(state.suiteTickets, suiteKey, ticket)
+        return [[made, client.suite.callback] as const, { ...state, suiteTickets }]
+      })
+
+    const pushSuiteTicket = (named: string | undefined): Effect.Effect<Push, EmulatorError> =>
+      Effect.gen(function*() {
+        const suiteKey = (yield* findSuite(named)).app.clientId
+        const push = Effect.gen(function*() {
+          const [made, callback] = yield* makeSuiteTicket(suiteKey)
+          yield* PubSub.publish(pushed, made)
+          return { ...made, ...(yield* deliver(made, callback, ids)) }
+        })
+        return yield* inTurn(suiteKey).withPermits(1)(push)
+      })
+
+    const run = (parsed: Parsed, routed: Routed, signature: string | undefined, time: number) =>
+      Effect.flatMap(
+        Ref.modify(ref, (state): readonly [Response | Arrival, State] => {
+          const [arrival, after] = arrive(state, parsed, routed, time + state.offset)
+          return arrival.fault?._tag === "Delay"
+            ? [arrival, after]
+            : answer(after, parsed, routed, ids, time, signature, arrival)
+        }),
+        (result) => {
+          if (!("fault" in result)) return Effect.succeed(result)
+          return Effect.sleep(result.fault?._tag === "Delay" ? result.fault.millis : 0).pipe(
+            Effect.zipRight(Clock.currentTimeMillis),
+            Effect.flatMap((later) =>
+              Ref.modify(ref, (state) => answer(state, parsed, routed, ids, later, signature, result))
+            )
+          )
+        }
+      )
+
+    const signatureDue = (parsed: Parsed): Effect.Effect<string | undefined> =>
+      Effect.flatMap(Ref.get(ref), (state) => {
+        const due = signed(state, parsed)
+        return due === undefined
+          ? Effect.succeed(undefined)
+          : Effect.promise(() => hmac(Redacted.value(due.client.app.clientSecret), due.text))
       })
 
     const handle = (request: Request): Effect.Effect<Response> =>
       Effect.flatMap(Clock.currentTimeMillis, (time) => {
         const parsed = parse(request)
         const routed = resolve(parsed)
-        return Effect.flatMap(
-          Ref.modify(ref, (state): readonly [Response | Arrival, State] => {
-            const [arrival, after] = arrive(state, parsed, routed, time + state.offset)
-            return arrival.fault?._tag === "Delay"
-              ? [arrival, after]
-              : answer(after, parsed, routed, ids, time, arrival)
-          }),
-          (result) => {
-            if (!("fault" in result)) {
-              return Effect.succeed(result)
-            }
-            const millis = result.fault?._tag === "Delay" ? result.fault.millis : 0
-            return Effect.sleep(millis).pipe(
-              Effect.zipRight(Clock.currentTimeMillis),
-              Effect.flatMap((later) =>
-                Ref.modify(ref, (state) =>
-                  answer(state, parsed, routed, ids, later, result))
-              )
-            )
-          }
-        )
+        return routed.endpoint === CORP_TOKEN
+          ? Effect.flatMap(signatureDue(parsed), (signature) => run(parsed, routed, signature, time))
+          : run(parsed, routed, undefined, time)
       })
 
     const now = Effect.zipWith(Clock.currentTimeMillis, Ref.get(ref), (time, state) => time + state.offset)
@@ -384,12 +592,78 @@ export const make = (options?: Options): Effect.Effect<Service> =>
           offset: Math.min(state.offset + Duration.toMillis(duration), MAX_OFFSET)
         })),
 
-      organization: Effect.map(Ref.get(ref), (state) => ({
-        corpId: state.corpId,
-        corpName: state.corpName,
-        applications: Array.from(state.applications.values()),
-        users: Array.from(state.users.values())
-      })),
+      organization: Effect.map(Ref.get(ref), (state) => describe(state, lookUp(state.organizations, state.corpId)!)),
+      organizations: Effect.map(Ref.get(ref), (state) => describeAll(state)),
+      addOrganization: (added) =>
+        Effect.flatMap(check(Organization.Organization, added), (organization) =>
+          change((state) => {
+            const taken = lookUp(state.organizations, organization.corpId) === undefined
+              ? organization.applications.find(({ clientId }) => lookUp(state.clients, clientId) !== undefined)
+                ?.clientId
+              : organization.corpId
+            return taken === undefined
+              ? [undefined, withOrganization(state, organization)]
+              : new EmulatorError({
+                reason: "Duplicate",
+                subject: taken,
+                field: taken === organization.corpId ? "corpId" : "clientId"
+              })
+          })),
+
+      thirdPartyApplications: Effect.map(Ref.get(ref), (state) => {
+        const said = listed(state.consents)
+        return listed(state.clients).filter(isSuite).map((client) => declaration(client, said))
+      }),
+      addThirdPartyApplication: (added) =>
+        Effect.flatMap(
+          check(ThirdParty.Application, ThirdParty.Application.make(added, { disableValidation: true })),
+          (app) =>
+            change((state) =>
+              lookUp(state.clients, app.suiteKey) === undefined
+                ? [app, withSuite(state, app, ids)]
+                : new EmulatorError({ reason: "Duplicate", subject: app.suiteKey, field: "suiteKey" })
+            )
+        ),
+      authorize: (given, suiteKey) =>
+        Effect.flatMap(
+          check(ThirdParty.Authorization, ThirdParty.Authorization.make(given, { disableValidation: true })),
+          (authorization) =>
+            change((state) => {
+              const client = suiteOf(state, suiteKey)
+              if (client instanceof EmulatorError) return client
+              const org = orgNamed(state, authorization.corpId)
+              return org instanceof EmulatorError
+                ? org
+                : [undefined, withAuthorization(state, client.app.clientId, org.corpId, authorization)]
+            })
+        ),
+      deauthorize: (corpId, suiteKey) =>
+        change((state) => {
+          const client = suiteOf(state, suiteKey)
+          if (client instanceof EmulatorError) return client
+          return actingIn(state, client, corpId) === undefined
+            ? notAuthorized(state, client.app.clientId, corpId)
+            : [undefined, withAuthorization(state, client.app.clientId, corpId, undefined)]
+        }),
+      setCallback: (callback, suiteKey) =>
+        Effect.zipRight(
+          check(Schema.UndefinedOr(ThirdParty.Callback), callback),
+          change((state) => {
+            const client = suiteOf(state, suiteKey)
+            return client instanceof EmulatorError
+              ? client
+              : [undefined, withClient(state, { ...client, suite: { ...client.suite, callback } })]
+          })
+        ),
+      suiteTicket: (suiteKey) =>
+        Effect.zipWith(
+          findSuite(suiteKey),
+          Ref.get(ref),
+          ({ app }, state) => Redacted.make(HashMap.unsafeGet(state.suiteTickets, app.clientId))
+        ),
+      pushSuiteTicket,
+      suiteTickets: Stream.fromPubSub(pushed),
+      subscribe: PubSub.subscribe(pushed),
 
       grant: (permission, clientId) =>
         Effect.asVoid(changeApplication(clientId, (app) =>
@@ -406,15 +680,17 @@ export const make = (options?: Options): Effect.Effect<Service> =>
               field: "permission",
               known: app.permissions
             }))),
-      addApplication: (added) =>
+      addApplication: (added, corpId) =>
         Effect.flatMap(
           check(Organization.Application, Organization.Application.make(added, { disableValidation: true })),
           (app) =>
-            change((state) =>
-              state.applications.has(app.clientId)
-                ? new EmulatorError({ reason: "Duplicate", subject: app.clientId, field: "clientId" })
-                : [app, withApplication(state, app)]
-            )
+            change((state) => {
+              const org = orgNamed(state, corpId)
+              if (org instanceof EmulatorError) return org
+              return lookUp(state.clients, app.clientId) === undefined
+                ? [app, withClient(state, { app, corpId: org.corpId, suite: undefined })]
+                : new EmulatorError({ reason: "Duplicate", subject: app.clientId, field: "clientId" })
+            })
         ),
       updateApplication: (clientId, patch) =>
         Effect.zipRight(
@@ -441,59 +717,43 @@ export const make = (options?: Options): Effect.Effect<Service> =>
           : Effect.asVoid(changeApplication(clientId, (app) => ({ ...app, tokenLifetime })))
       },
 
-      addUser: (added) =>
+      addUser: (added, corpId) =>
         Effect.flatMap(check(Organization.User, added), (user) =>
-          change((state) => {
-            const taken = state.users.has(user.userid)
+          changeOrg(corpId, (org) => {
+            const taken = lookUp(org.users, user.userid) !== undefined
               ? "userid"
-              : state.unionIds.has(user.unionid)
+              : HashMap.has(org.unionIds, user.unionid)
               ? "unionid"
               : undefined
             return taken === undefined
-              ? [undefined, withUsers(state, new Map(state.users).set(user.userid, user))]
+              ? withUser(org, user)
               : new EmulatorError({ reason: "Duplicate", subject: user[taken], field: taken })
           })),
-      updateUser: (userid, patch) =>
-        change((state) => {
-          const user = state.users.get(userid)
-          if (user === undefined) return unknownUser(state, userid)
+      updateUser: (userid, patch, corpId) =>
+        changeOrg(corpId, (org) => {
+          const user = lookUp(org.users, userid)
+          if (user === undefined) return unknownUser(org, userid)
           const valid = Schema.validateEither(Organization.User)(Object.fromEntries(
             Object.entries({ ...user, ...patch, userid }).filter(([, value]) => value !== undefined)
           ))
           if (Either.isLeft(valid)) return invalid(valid.left)
           const changed = valid.right
-          const owner = state.unionIds.get(changed.unionid)
-          if (owner !== undefined && owner !== userid) {
-            return new EmulatorError({ reason: "Duplicate", subject: changed.unionid, field: "unionid" })
-          }
-          return [undefined, withUsers(state, new Map(state.users).set(userid, changed))]
+          const owner = Option.getOrUndefined(HashMap.get(org.unionIds, changed.unionid))
+          return owner !== undefined && owner !== userid
+            ? new EmulatorError({ reason: "Duplicate", subject: changed.unionid, field: "unionid" })
+            : withUser({ ...org, unionIds: HashMap.remove(org.unionIds, user.unionid) }, changed)
         }),
-      removeUser: (userid) =>
-        change((state) => {
-          if (!state.users.has(userid)) return unknownUser(state, userid)
-          const users = new Map(state.users)
-          users.delete(userid)
-          return [undefined, withUsers(state, users)]
+      removeUser: (userid, corpId) =>
+        changeOrg(corpId, (org) => {
+          const user = lookUp(org.users, userid)
+          return user === undefined
+            ? unknownUser(org, userid)
+            : { ...org, users: take(org.users, userid), unionIds: HashMap.remove(org.unionIds, user.unionid) }
         }),
 
-      consent: ({ clientId, scope, userid }) =>
-        change((state, now) => {
-          const app = applicationOf(state, clientId)
-          if (app instanceof EmulatorError) return app
-          if (!state.users.has(userid)) return unknownUser(state, userid)
-          const issued = issueCode(
-            state,
-            app.clientId,
-            {
-              userid,
-              corpId: scope === "openid corpid" ? state.corpId : undefined,
-              consented: true
-            },
-            now,
-            ids
-          )
-          return [Redacted.make(issued.token), issued.state]
-        }),
+      consent: (options) => makeCode("signIn", (state) => clientOf(state, options.clientId), options),
+      inClientCode: (options) => makeCode("inClient", (state) => clientOf(state, options.clientId), options),
+      ssoCode: (options) => makeCode("sso", () => undefined, options),
 
       expireToken: (token) =>
         change((state) =>
@@ -525,16 +785,30 @@ export const make = (options?: Options): Effect.Effect<Service> =>
         ...state,
         accessTokens: HashMap.empty<string, AccessToken>(),
         refreshTokens: HashMap.empty<string, Grant>(),
-        codes: HashMap.empty<string, Grant>()
+        codes: HashMap.empty<string, Code>()
       })),
 
       requests,
       count: (matcher) => Effect.map(requests, (log) => log.filter(matches(matcher ?? {})).length),
       counts: Effect.map(Ref.get(ref), (state) => Object.fromEntries(HashMap.toEntries(state.counts))),
+      tallies: Effect.map(Ref.get(ref), (state) => Array.from(HashMap.values(state.tallies))),
+      total: (of = {}) =>
+        Effect.map(Ref.get(ref), ({ tallies }) => {
+          const { clientId, corpId, endpoint } = of
+          if (clientId !== undefined && corpId !== undefined && endpoint !== undefined) {
+            return Option.getOrUndefined(HashMap.get(tallies, keyOf(endpoint, clientId, corpId)))?.count ?? 0
+          }
+          return HashMap.reduce(tallies, 0, (sum, tally) =>
+            (endpoint ?? tally.endpoint) === tally.endpoint && (clientId ?? tally.clientId) === tally.clientId &&
+              (corpId ?? tally.corpId) === tally.corpId
+              ? sum + tally.count
+              : sum)
+        }),
       clearRequests: Ref.update(ref, (state) => ({
         ...state,
         log: HashMap.empty<number, Entry>(),
-        counts: HashMap.empty<string, number>()
+        counts: HashMap.empty<string, number>(),
+        tallies: HashMap.empty<string, Tally>()
       })),
 
       failNext: (fault, options) =>
@@ -554,14 +828,186 @@ export const make = (options?: Options): Effect.Effect<Service> =>
     }
   })
 
-const applicationOf = (state: State, clientId: string | undefined): Organization.Application | EmulatorError =>
-  (clientId === undefined ? state.applications.values().next().value : state.applications.get(clientId)) ??
+type Changed<A> = readonly [A, State] | EmulatorError
+
+const settled = <A>(state: State, changed: Changed<A>): readonly [Effect.Effect<A, EmulatorError>, State] =>
+  changed instanceof EmulatorError ? [Effect.fail(changed), state] : [Effect.succeed(changed[0]), changed[1]]
+
+/** An application of either kind; the first internal one if none is named. */
+const clientOf = (state: State, clientId: string | undefined): Client | EmulatorError =>
+  lookUp(state.clients, clientId ?? state.first.internal) ??
     new EmulatorError({
       reason: "UnknownApplication",
       subject: clientId ?? "at all",
       field: "clientId",
-      known: Array.from(state.applications.keys())
+      known: listed(state.clients).map(({ app }) => app.clientId)
     })
+
+/** A third-party application; the first one if none is named. */
+const suiteOf = (state: State, suiteKey: string | undefined): SuiteClient | EmulatorError => {
+  const client = lookUp(state.clients, suiteKey ?? state.first.suite)
+  return isSuite(client) ? client : new EmulatorError({
+    reason: "UnknownApplication",
+    subject: suiteKey ?? "of a third party at all",
+    field: "suiteKey",
+    known: listed(state.clients).flatMap(({ app, suite }) => suite === undefined ? [] : [app.clientId])
+  })
+}
+
+/** An organisation; the default one if none is named. */
+const orgNamed = (state: State, corpId: string | undefined): Org | EmulatorError =>
+  organizationIn(state, corpId ?? state.corpId) ??
+    new EmulatorError({
+      reason: "UnknownOrganization",
+      subject: corpId ?? state.corpId,
+      field: "corpId",
+      known: listed(state.organizations).map((org) => org.corpId)
+    })
+
+/** An application, or nobody for the codes of SSO. */
+type Owner = Client | EmulatorError | undefined
+
+interface CodeOptions {
+  readonly userid: string
+  readonly corpId?: string | undefined
+  readonly scope?: "openid" | "openid corpid" | undefined
+}
+
+/** Of a member of the organisation that the application is at home in, or that is named. */
+const sessionOf = (
+  state: State,
+  kind: Code["kind"],
+  owner: Client | undefined,
+  { corpId, scope, userid }: CodeOptions
+): Session | EmulatorError => {
+  const home = owner?.corpId
+  if (home !== undefined && corpId !== undefined && corpId !== home) {
+    return new EmulatorError({ reason: "NotAuthorized", subject: corpId, field: "corpId", known: [home] })
+  }
+  const org = orgNamed(state, home ?? corpId)
+  if (org instanceof EmulatorError) return org
+  // Signing in is a person's own affair; who opens the app within an organisation finds it there.
+  if (kind === "inClient" && owner !== undefined && actingIn(state, owner, org.corpId) === undefined) {
+    return notAuthorized(state, owner.app.clientId, org.corpId)
+  }
+  if (lookUp(org.users, userid) === undefined) return unknownUser(org, userid)
+  return {
+    userid,
+    corpId: org.corpId,
+    tellsCorpId: scope === "openid corpid",
+    consented: true
+  }
+}
+
+const notAuthorized = (state: State, clientId: string, corpId: string): EmulatorError =>
+  new EmulatorError({
+    reason: "NotAuthorized",
+    subject: corpId,
+    field: "corpId",
+    known: listed(state.consents).flatMap(([suiteKey, { authorization }]) =>
+      suiteKey === clientId && authorization !== undefined ? [authorization.corpId] : []
+    )
+  })
+
+const withUser = (org: Org, user: Organization.User): Org => ({
+  ...org,
+  users: put(org.users, user.userid, user),
+  unionIds: HashMap.set(org.unionIds, user.unionid, user.userid)
+})
+
+const unifiedAppIdOf = ({ app, suite }: SuiteClient): string => `${app.clientId}-${suite.appId}`
+
+const described = (org: Org, applications: ReadonlyArray<Organization.Application>): Organization.Organization => ({
+  corpId: org.corpId,
+  corpName: org.corpName,
+  applications,
+  users: listed(org.users),
+  ...(org.ssoSecret === undefined ? {} : { ssoSecret: org.ssoSecret })
+})
+
+const describe = (state: State, org: Org): Organization.Organization =>
+  described(
+    org,
+    listed(state.clients).filter(({ corpId }) => corpId === org.corpId).map(({ app }) => app)
+  )
+
+const describeAll = (state: State): ReadonlyArray<Organization.Organization> => {
+  const applications = new Map<string, Array<Organization.Application>>()
+  for (const { app, corpId } of listed(state.clients)) {
+    if (corpId === undefined) continue
+    const known = applications.get(corpId)
+    if (known === undefined) applications.set(corpId, [app])
+    else known.push(app)
+  }
+  return listed(state.organizations).map((org) => described(org, applications.get(org.corpId) ?? []))
+}
+
+const declaration = (
+  { app, suite }: SuiteClient,
+  said: ReadonlyArray<readonly [string, Consent]>
+): ThirdParty.Application => {
+  const { agentId: _agentId, clientId, clientSecret, contactRange: _contactRange, ...rest } = app
+  const { byAny, callback, ...own } = suite
+  return {
+    ...rest,
+    ...own,
+    suiteKey: clientId,
+    suiteSecret: clientSecret,
+    ...(callback === undefined ? {} : { callback }),
+    authorizedBy: byAny ?
+      "any" :
+      said.flatMap(([suiteKey, { authorization }]) =>
+        suiteKey === clientId && authorization !== undefined ? [authorization] : []
+      )
+  }
+}
+
+/** Everything that was declared, checked: what is answered is built from these texts. */
+const initialState = (options: Options, ids: Ids): Effect.Effect<State, EmulatorError> =>
+  Effect.gen(function*() {
+    const { organization = Organization.quickstart, organizations, thirdPartyApplications } = options
+    // What the command shows, for who asked for nothing else.
+    const isDefault = options.organization === undefined && organizations === undefined &&
+      thirdPartyApplications === undefined
+    const orgs = [organization, ...organizations ?? (isDefault ? [Organization.partner] : [])]
+    const suites = thirdPartyApplications ?? (isDefault ? [ThirdParty.quickstart] : [])
+    yield* check(Schema.Array(Organization.Application), orgs.flatMap(({ applications }) => applications))
+    yield* check(Schema.Array(ThirdParty.Application), suites)
+    for (
+      const [field, all] of [
+        ["corpId", orgs.map(({ corpId }) => corpId)],
+        ["suiteKey", [
+          ...new Set(orgs.flatMap(({ applications }) => applications.map(({ clientId }) => clientId))),
+          ...suites.map(({ suiteKey }) => suiteKey)
+        ]]
+      ] as const
+    ) {
+      const seen = new Set<string>()
+      for (const id of all) {
+        if (seen.has(id)) return yield* new EmulatorError({ reason: "Duplicate", subject: id, field })
+        seen.add(id)
+      }
+    }
+    const made = new Map<string, Org>()
+    const empty: State = {
+      ...emptyState,
+      corpId: organization.corpId,
+      organizationOf: (corpId) => {
+        const known = made.get(corpId)
+        if (known !== undefined) return known
+        const found = options.organizationOf?.(corpId)
+        if (found === undefined) return undefined
+        const org = orgOf({ ...found, corpId })
+        made.set(corpId, org)
+        return org
+      },
+      rateLimit: limitOf(options.rateLimit ?? Infinity),
+      logSize: Math.min(Math.max(0, Math.floor(options.requestLog ?? emptyState.logSize)), 10 ** 7)
+    }
+    const withOrgs = orgs.reduce(withOrganization, empty)
+    const full = suites.reduce((state, app) => withSuite(state, app, ids), withOrgs)
+    return options.tokenLifetime === undefined ? full : withLifetime(full, secondsOf(options.tokenLifetime))
+  })
 
 const ended = (token: AccessToken): AccessToken => ({ ...token, expiresAt: Number.NEGATIVE_INFINITY })
 

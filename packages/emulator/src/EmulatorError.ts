@@ -18,7 +18,15 @@ const listOf = (known: ReadonlyArray<string> | undefined): string =>
  * @category errors
  */
 export class EmulatorError extends Data.TaggedError("EmulatorError")<{
-  readonly reason: "UnknownApplication" | "UnknownUser" | "UnknownToken" | "NotGranted" | "Duplicate" | "Invalid"
+  readonly reason:
+    | "UnknownApplication"
+    | "UnknownOrganization"
+    | "UnknownUser"
+    | "UnknownToken"
+    | "NotGranted"
+    | "NotAuthorized"
+    | "Duplicate"
+    | "Invalid"
   /** what the caller named: an id, or the field that is wrong; never a token */
   readonly subject: string
   /** the field of the request that is wrong, such as `userid` */
@@ -31,12 +39,18 @@ export class EmulatorError extends Data.TaggedError("EmulatorError")<{
     switch (this.reason) {
       case "UnknownApplication":
         return `the organisation has no application ${this.subject}; there are: ${listOf(this.known)}`
+      case "UnknownOrganization":
+        return `there is no organisation ${this.subject}; there are: ${listOf(this.known)}`
       case "UnknownUser":
         return `the organisation has no user ${this.subject}; there are: ${listOf(this.known)}`
       case "UnknownToken":
         return `no ${this.subject} like this was issued; there are: ${listOf(this.known)}`
       case "NotGranted":
         return `the permission ${this.subject} is not granted; granted are: ${listOf(this.known)}`
+      case "NotAuthorized":
+        return `the organisation ${this.subject} has not authorised the application; those that have: ${
+          listOf(this.known)
+        }`
       case "Duplicate":
         return `${this.subject} exists already`
       case "Invalid":

@@ -1,5 +1,5 @@
 /**
- * What an emulator holds: one organisation, its people and its applications.
+ * What an emulator holds: organisations, their people and their own applications.
  *
  * @since 0.1.0
  */
@@ -97,8 +97,13 @@ export const User = Schema.Struct({
     ...UnionEmployee,
     union_emp_map_list: Schema.optional(Schema.Array(Schema.Struct(UnionEmployee)))
   })),
-  /** not on the wire of the legacy gateway: what `/v1.0/contact/users/{unionId}` tells */
-  profile: Schema.optional(Profile)
+  /** not in the contacts: what `/v1.0/contact/users/{unionId}` tells */
+  profile: Schema.optional(Profile),
+  /**
+   * not in the contacts: what `/topapi/v2/user/getuserinfo` tells. 0 none, 1 main administrator, 2 sub-administrator,
+   * 100 boss; left out, it follows from `boss` and `admin`
+   */
+  sys_level: Schema.optional(Schema.Literal(0, 1, 2, 100))
 })
 
 /**
@@ -161,7 +166,9 @@ export const Organization = Schema.Struct({
   corpId: text(128),
   corpName: Schema.String,
   applications: Schema.Array(Application),
-  users: Schema.Array(User)
+  users: Schema.Array(User),
+  /** for the single sign-on of administrators into the back end of an app; without it there is none */
+  ssoSecret: Schema.optional(Schema.Redacted(Schema.NonEmptyString))
 })
 
 /**
@@ -194,7 +201,7 @@ export const application = (options: ApplicationOptions): Application => Applica
 /**
  * The organisation of the guide: its person `zhangsan` with every value of the guide's sample, in the types of the
  * wire; the manager `manager240`; `lisi`, of whom little is known; and the app `dingquickstart`, whose secret
- * `quickstart-secret` is public.
+ * `quickstart-secret` is public, as is the `ssoSecret`, `quickstart-sso-secret`.
  *
  * @since 0.1.0
  * @category constants
@@ -208,6 +215,7 @@ export const application = (options: ApplicationOptions): Application => Applica
 export const quickstart: Organization = {
   corpId: "dingquickstartcorp",
   corpName: "Quickstart",
+  ssoSecret: Redacted.make("quickstart-sso-secret"),
   applications: [application({
     clientId: "dingquickstart",
     clientSecret: Redacted.make("quickstart-secret"),
@@ -294,3 +302,57 @@ export const quickstart: Organization = {
     { userid: "lisi", unionid: "l4siHjQliSzpw0YWxxxxx", name: "Li Si", active: false, dept_id_list: [2] }
   ]
 }
+
+/**
+ * A second organisation, which authorised the third-party app `ThirdParty.quickstart` as well: its `zhangsan` is
+ * somebody else, because a `userid` says nothing outside of its organisation.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const partner: Organization = {
+  corpId: "dingpartnercorp",
+  corpName: "Partner",
+  applications: [],
+  users: [
+    { userid: "zhangsan", unionid: "p1zhangsanPartnerxxxxx", name: "Zhang San of Partner", title: "Buyer" },
+    { userid: "wangwu", unionid: "p2wangwuPartnerxxxxx", name: "Wang Wu", title: "Director", admin: true }
+  ]
+}
+
+// What a corpId looks like (reference 6.1).
+const CORP_ID = /^ding[0-9a-zA-Z]{1,124}$/
+
+/**
+ * An organisation for every well-formed `corpId`, always the same one, with the administrator `admin` and the employee
+ * `staff`: for tests that need thousands. `undefined` for any other text.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Emulator, Organization, ThirdParty } from "@effect-dingtalk/emulator"
+ *
+ * // Every corpId such as `ding0`, `ding1`, … is an organisation that authorised the app.
+ * export const dingtalk = Emulator.layer({
+ *   organizationOf: Organization.generated,
+ *   thirdPartyApplications: [{ ...ThirdParty.quickstart, authorizedBy: "any" }]
+ * })
+ *
+ * console.log(Organization.generated("ding7")?.users.map((user) => user.name)) // [ 'admin of ding7', 'staff of ding7' ]
+ * ```
+ */
+export const generated = (corpId: string): Organization | undefined =>
+  CORP_ID.test(corpId)
+    ? {
+      corpId,
+      corpName: `Organisation ${corpId}`,
+      applications: [],
+      users: ["admin", "staff"].map((userid) => ({
+        userid,
+        unionid: `${userid}-${corpId}`.slice(0, 128),
+        name: `${userid} of ${corpId}`,
+        admin: userid === "admin"
+      }))
+    }
+    : undefined

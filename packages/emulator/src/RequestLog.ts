@@ -23,6 +23,8 @@ export interface Entry {
   readonly endpoint: string | undefined
   /** the application that called, if the request tells */
   readonly clientId: string | undefined
+  /** the organisation that was meant, if the request tells */
+  readonly corpId: string | undefined
   /** such as `Throttled`, if a fault was injected or the rate limit was exceeded */
   readonly fault: string | undefined
   /** `undefined` until answered, and for good if the caller went away */
@@ -41,7 +43,8 @@ export const Matcher = Schema.Struct({
   /** as on the wire, such as `/topapi/v2/user/get` */
   path: Schema.optional(Schema.String),
   method: Schema.optional(Schema.String),
-  clientId: Schema.optional(Schema.String)
+  clientId: Schema.optional(Schema.String),
+  corpId: Schema.optional(Schema.String)
 })
 
 /**
@@ -69,8 +72,24 @@ export interface Matcher extends Schema.Schema.Type<typeof Matcher> {}
  * ```
  */
 export const matches =
-  (matcher: Matcher) => (entry: Pick<Entry, "endpoint" | "path" | "method" | "clientId">): boolean =>
+  (matcher: Matcher) => (entry: Pick<Entry, "endpoint" | "path" | "method" | "clientId" | "corpId">): boolean =>
     (matcher.endpoint === undefined || matcher.endpoint === entry.endpoint) &&
     (matcher.path === undefined || matcher.path === entry.path) &&
     (matcher.method === undefined || matcher.method.toUpperCase() === entry.method) &&
-    (matcher.clientId === undefined || matcher.clientId === entry.clientId)
+    (matcher.clientId === undefined || matcher.clientId === entry.clientId) &&
+    (matcher.corpId === undefined || matcher.corpId === entry.corpId)
+
+/**
+ * How many requests came from one app for one organisation to one endpoint, since the start or since the log was
+ * cleared: right, however many entries the log keeps.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tally {
+  readonly endpoint: string
+  /** `undefined` where the request told of no app that there is */
+  readonly clientId: string | undefined
+  readonly corpId: string | undefined
+  readonly count: number
+}

@@ -93,13 +93,14 @@ const redirectUris = options["redirect-uri"].map((uri) =>
 whenWrapperDies(() => stop())
 
 // Only now, so that help and mistakes are answered at once.
-const [Cause, Effect, Exit, Emulator, EmulatorServer, { quickstart }] = await Promise.all([
+const [Cause, Effect, Exit, Emulator, EmulatorServer, { partner, quickstart }, ThirdParty] = await Promise.all([
   import("effect/Cause"),
   import("effect/Effect"),
   import("effect/Exit"),
   import("./Emulator.js"),
   import("./EmulatorServer.js"),
   import("./Organization.js"),
+  import("./ThirdParty.js"),
   // The server would load it only when the rest is there.
   import("@effect/platform-node/NodeHttpServer")
 ])
@@ -109,6 +110,8 @@ const announce = ({ url }: { readonly url: string }) =>
     console.log(`DingTalk emulator listening on ${url}
 Client ID dingquickstart, Client Secret quickstart-secret, userid zhangsan
 Try: curl ${url}/v1.0/oauth2/accessToken -H 'Content-Type: application/json' -d '{"appKey":"dingquickstart","appSecret":"quickstart-secret"}'
+Third-party app: Suite Key suitequickstart, Suite Secret suite-quickstart-secret, authorised by dingquickstartcorp and dingpartnercorp
+Its suite ticket: curl -X POST ${url}/_emulator/suite-tickets/push
 What was asked: curl ${url}/_emulator/requests`)
   )
 
@@ -123,7 +126,12 @@ const main = Effect.flatMap(
   (server) => Effect.zipRight(announce(server), server.stopped)
 ).pipe(
   Effect.provide(EmulatorServer.layer({ port, host })),
-  Effect.provide(Emulator.layer({ organization, tokenLifetime: lifetime * 1000 }))
+  Effect.provide(Emulator.layer({
+    organization,
+    organizations: [partner],
+    thirdPartyApplications: [ThirdParty.quickstart],
+    tokenLifetime: lifetime * 1000
+  }))
 )
 
 const reasonOf = (error: unknown): string => {

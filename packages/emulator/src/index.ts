@@ -42,3 +42,13 @@ export * as Organization from "./Organization.js"
  * @since 0.1.0
  */
 export * as RequestLog from "./RequestLog.js"
+
+/**
+ * @since 0.1.0
+ */
+export * as SuiteTicket from "./SuiteTicket.js"
+
+/**
+ * @since 0.1.0
+ */
+export * as ThirdParty from "./ThirdParty.js"

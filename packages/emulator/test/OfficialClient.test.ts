@@ -93,4 +93,101 @@ describe("@alicloud/dingtalk", () => {
       assert.strictEqual(denied.code, "Forbidden.AccessDenied.AccessTokenPermissionDenied")
       assert.include(denied.message, "code: 403")
     }).pipe(Effect.provide(dingtalk)))
+
+  it.live("gets the tokens of a third-party app, and reads why it does not", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const client = new oauth2.default(yield* config)
+      const suite = {
+        suiteKey: "suitequickstart",
+        suiteSecret: "suite-quickstart-secret",
+        suiteTicket: Redacted.value((yield* emulator.pushSuiteTicket()).suiteTicket)
+      }
+      const corp = (options: Record<string, string> = {}) =>
+        attempt(() =>
+          client.getCorpAccessToken(
+            new oauth2.GetCorpAccessTokenRequest({ ...suite, authCorpId: "dingpartnercorp", ...options })
+          )
+        )
+      const [one, two] = [(yield* corp()).body, (yield* corp()).body]
+      assert.match(one.accessToken, /^[0-9a-f]{32}$/)
+      assert.strictEqual(one.expireIn, 7200)
+      assert.notStrictEqual(one.accessToken, two.accessToken)
+      assert.strictEqual((yield* Effect.flip(corp({ suiteKey: "suiteno" }))).code, "invalidSuiteKey")
+      assert.strictEqual((yield* Effect.flip(corp({ suiteTicket: "no" }))).code, "invalidSuiteTicket")
+      assert.strictEqual((yield* Effect.flip(corp({ authCorpId: "dingno" }))).code, "invalidAuthInfo")
+
+      const { body: ofSuite } = yield* attempt(() =>
+        client.getSuiteAccessToken(new oauth2.GetSuiteAccessTokenRequest(suite))
+      )
+      const { body: info } = yield* attempt(() =>
+        client.getAuthInfoWithOptions(
+          new oauth2.GetAuthInfoRequest({ authCorpId: "dingpartnercorp" }),
+          new oauth2.GetAuthInfoHeaders({ xAcsDingtalkAccessToken: ofSuite.accessToken }),
+          new RuntimeOptions({})
+        )
+      )
+      assert.strictEqual(info.authUserInfo.userId, "wangwu")
+      assert.strictEqual(info.authCorpInfo.corpName, "Partner")
+      assert.deepInclude(info.authAppInfo.agentList[0], { agentId: 2500000003, appId: 20001 })
+
+      const organization = (corpId: string, clientSecret: string) =>
+        attempt(() =>
+          client.getToken(
+            corpId,
+            new oauth2.GetTokenRequest({
+              clientId: "dingquickstart",
+              clientSecret,
+              grantType: "client_credentials"
+            })
+          )
+        )
+      const { body: internal } = yield* organization("dingquickstartcorp", "quickstart-secret")
+      assert.strictEqual(internal.expiresIn, 7200)
+      assert.strictEqual((yield* Effect.flip(organization("dingquickstartcorp", "no"))).code, "invalid.client")
+      assert.strictEqual(
+        (yield* Effect.flip(organization("dingpartnercorp", "quickstart-secret"))).code,
+        "unauthorized.client"
+      )
+
+      const ticket = (xAcsDingtalkAccessToken: string) =>
+        attempt(() =>
+          client.createJsapiTicketWithOptions(
+            new oauth2.CreateJsapiTicketHeaders({ xAcsDingtalkAccessToken }),
+            new RuntimeOptions({})
+          )
+        )
+      const { body: jsapi } = yield* ticket(internal.accessToken)
+      assert.deepStrictEqual([typeof jsapi.jsapiTicket, jsapi.expireIn], ["string", 7200])
+      assert.strictEqual((yield* Effect.flip(ticket("no"))).code, "InvalidAuthentication")
+    }).pipe(Effect.provide(dingtalk)))
+
+  it.live("signs an administrator in", () =>
+    Effect.gen(function*() {
+      const emulator = yield* Emulator.Emulator
+      const client = new oauth2.default(yield* config)
+      const { body } = yield* attempt(() =>
+        client.getSsoAccessToken(
+          new oauth2.GetSsoAccessTokenRequest({ corpid: "dingquickstartcorp", ssoSecret: "quickstart-sso-secret" })
+        )
+      )
+      assert.strictEqual(body.expireIn, 3600)
+      const who = (code: string) =>
+        attempt(() =>
+          client.getSsoUserInfoWithOptions(
+            new oauth2.GetSsoUserInfoRequest({ code }),
+            new oauth2.GetSsoUserInfoHeaders({ xAcsDingtalkAccessToken: body.accessToken }),
+            new RuntimeOptions({})
+          )
+        )
+      const code = Redacted.value(yield* emulator.ssoCode({ userid: "zhangsan" }))
+      assert.deepInclude({ ...(yield* who(code)).body }, {
+        corpId: "dingquickstartcorp",
+        corpName: "Quickstart",
+        userId: "zhangsan",
+        userName: "John",
+        isAdmin: true
+      })
+      assert.strictEqual((yield* Effect.flip(who(code))).code, "invalidCode")
+    }).pipe(Effect.provide(dingtalk)))
 })

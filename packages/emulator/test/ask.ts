@@ -50,3 +50,29 @@ export const me = (token: string, unionId = "me") =>
     path: `/v1.0/contact/users/${unionId}`,
     headers: { "X-Acs-Dingtalk-Access-Token": token }
   })
+
+/** The text of an answer, with every token, ticket and id of its own time replaced. */
+export const text = ({ body, status }: Exchange.Response): string =>
+  `${status} ${
+    body.replace(/\b[0-9a-f]{32}\b/g, "<32 hex>").replace(/[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}/g, "<uuid>")
+      .replace(/"request_id":"[0-9a-z]{13}"/, "\"request_id\":\"…\"")
+  }`
+
+export const get = (path: string, token?: string) =>
+  ask({ method: "GET", path, headers: token === undefined ? {} : { "x-acs-dingtalk-access-token": token } })
+
+export const suiteTicket = (suiteKey?: string) =>
+  Effect.flatMap(Emulator.Emulator, (emulator) => Effect.map(emulator.suiteTicket(suiteKey), Redacted.value))
+
+export const SUITE = { suiteKey: "suitequickstart", suiteSecret: "suite-quickstart-secret" }
+
+export const corpToken = (authCorpId: string, more: object = {}) =>
+  Effect.flatMap(
+    suiteTicket(),
+    (ticket) => post("/v1.0/oauth2/corpAccessToken", { ...SUITE, authCorpId, suiteTicket: ticket, ...more })
+  )
+
+export const suiteToken = Effect.flatMap(
+  suiteTicket(),
+  (ticket) => post("/v1.0/oauth2/suiteAccessToken", { ...SUITE, suiteTicket: ticket })
+)

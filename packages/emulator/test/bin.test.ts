@@ -60,8 +60,9 @@ describe("dingtalk-emulator", () => {
       const { child, ended, firstLine } = yield* start("--lifetime", "60")
       assert.match(firstLine, /^DingTalk emulator listening on http:\/\/127\.0\.0\.1:\d+$/)
       child.kill("SIGINT")
-      const { code, stderr } = yield* ended
+      const { code, stderr, stdout } = yield* ended
       assert.deepStrictEqual([code, stderr], [0, ""])
+      assert.include(stdout, "Suite Key suitequickstart, Suite Secret suite-quickstart-secret")
     }))
 
   it.scopedLive.skipIf(!hasCurl)("answers the two commands of the guide", () =>

@@ -24,9 +24,11 @@ export interface Call {
   readonly body: string
   readonly contentType: "json" | "form" | "none" | "other"
   readonly remoteAddress: string
+  /** what a request that has to be signed should be signed with; made before, because it takes a promise */
+  readonly signature: string | undefined
 }
 
-export type Parsed = Omit<Call, "now" | "ids">
+export type Parsed = Omit<Call, "now" | "ids" | "signature">
 
 const contentTypeOf = (header: string | undefined): Call["contentType"] => {
   const type = (header ?? "").split(";")[0]!.trim().toLowerCase()

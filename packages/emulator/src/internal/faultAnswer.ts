@@ -45,16 +45,27 @@ window._config_ = {
 `
 }
 
+// Two endpoints have a code of their own (reference 1.5 and 1.7 [D]); the texts are [I].
+const BUSY: Readonly<Record<string, string>> = { "/v1.0/oauth2/jsapiTickets": "systemBusy" }
+
 export const faultAnswer = (
   fault: Exclude<Fault, { readonly _tag: "Delay" }>,
   call: Call,
   gateway: Routed["gateway"],
   clientId: string | undefined,
-  rateLimit: number
+  rateLimit: number,
+  isThirdParty: boolean
 ): Answer => {
   const isApi = gateway === "api"
   switch (fault._tag) {
     case "Throttled": {
+      // A third-party app is counted by customer: codes [C][D], texts from the documentation as far as it goes [I].
+      if (isThirdParty) {
+        const message = "您的ISV应用调用钉钉开放平台当前接口的所有请求都被暂时禁用了"
+        return isApi
+          ? apiError(call, 403, `${DENIED}.QpsLimitForSuitekeyAndOrgAndApi`, message)
+          : oapiRefusal(call, "90019", `${message}, ${overLimit(call, rateLimit === Infinity ? 40 : rateLimit)}`)
+      }
       // The code was seen, the text is modelled on 90002 (reference 10.5 [I]).
       const message = "您的企业应用调用钉钉开放平台当前接口的所有请求都被暂时禁用了"
       return isApi
@@ -77,9 +88,12 @@ export const faultAnswer = (
         )
     case "QuotaExhausted":
       return isApi ? apiError(call, 403, `${DENIED}.ApiCountLimitForOrg`, QUOTA) : oapiError(call, 90020, QUOTA)
-    case "Busy":
+    case "Busy": {
+      const own = BUSY[call.path] ?? (/^\/v1\.0\/oauth2\/[^/]+\/token$/.test(call.path) ? "server.error" : undefined)
+      if (own !== undefined) return apiError(call, 500, own, "系统繁忙")
       // Reference 4.1: the code of a 503 may be a dash; its message was not seen [I].
       return isApi ? apiError(call, 503, "-", "系统繁忙") : oapiError(call, -1, "系统繁忙")
+    }
     case "IpNotAllowed":
       return isApi
         ? apiError(call, 403, `${DENIED}.IpNotInWhiteList`, "访问ip不在白名单之中")

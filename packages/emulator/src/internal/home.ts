@@ -5,6 +5,7 @@ import type { Request, Response } from "../Exchange.js"
 import type { Application } from "../Organization.js"
 import { quickstart } from "../Organization.js"
 import type { Entry } from "../RequestLog.js"
+import * as ThirdParty from "../ThirdParty.js"
 import { isForeign } from "./foreign.js"
 import { escape, page } from "./page.js"
 
@@ -18,10 +19,20 @@ const row = (cells: ReadonlyArray<string>): string => `<tr>${cells.map((cell) =>
 const code = (text: string): string => `<code>${escape(text)}</code>`
 
 // Only a secret that everybody knows is shown.
-const secretOf = (app: Application): string =>
-  quickstart.applications.some((known) => Redacted.value(known.clientSecret) === Redacted.value(app.clientSecret))
-    ? code(Redacted.value(app.clientSecret))
-    : "the one that you gave"
+const PUBLIC = new Set(
+  [...quickstart.applications.map((app) => app.clientSecret), ThirdParty.quickstart.suiteSecret].map(Redacted.value)
+)
+
+const secretOf = (secret: Redacted.Redacted): string =>
+  PUBLIC.has(Redacted.value(secret)) ? code(Redacted.value(secret)) : "the one that you gave"
+
+const authorizedBy = (app: ThirdParty.Application): string => {
+  if (app.authorizedBy === "any") return "every organisation"
+  const corpIds = app.authorizedBy.slice(0, MAX_SHOWN).map(({ corpId }) => code(corpId)).join(", ")
+  return app.authorizedBy.length > MAX_SHOWN ? `${corpIds}, …` : corpIds
+}
+
+const MAX_SHOWN = 20
 
 const signInLink = (origin: string, app: Application): string => {
   const redirectUri = app.anyLoopbackRedirect ? `${origin}/` : app.redirectUris[0]
@@ -48,7 +59,8 @@ const RECENT = 20
 
 /** What this is, for who opens it in a browser. */
 export const home = (emulator: Service, { headers, query }: Request): Effect.Effect<Response> =>
-  Effect.map(Effect.all([emulator.organization, emulator.requests]), ([{ applications, corpName }, requests]) => {
+  Effect.map(Effect.all([emulator.organization, emulator.requests, emulator.thirdPartyApplications]), (all) => {
+    const [{ applications, corpName }, requests, suites] = all
     const origin = `http://${headers?.["host"] ?? "127.0.0.1"}`
     const recent = requests.slice(-RECENT).reverse().map(requestRow)
     const signedIn = new URLSearchParams(query).has("authCode")
@@ -77,8 +89,21 @@ ${row(["<code>https://login.dingtalk.com</code>", code(origin)])}
 <h2>Applications</h2>
 <table>
 <tr><th>Client ID</th><th>Client Secret</th><th></th></tr>
-${applications.map((app) => row([code(app.clientId), secretOf(app), signInLink(origin, app)])).join("\n")}
+${applications.map((app) => row([code(app.clientId), secretOf(app.clientSecret), signInLink(origin, app)])).join("\n")}
 </table>
+${
+          suites.length === 0
+            ? ""
+            : `<h2>Third-party applications</h2>
+<table>
+<tr><th>Suite Key</th><th>Suite Secret</th><th>Authorised by</th></tr>
+${
+              suites.slice(0, MAX_SHOWN)
+                .map((app) => row([code(app.suiteKey), secretOf(app.suiteSecret), authorizedBy(app)])).join("\n")
+            }
+</table>
+<p>Push a suite ticket: ${code(`curl -X POST ${origin}/_emulator/suite-tickets/push`)}</p>`
+        }
 <p>Controls: <a href="/_emulator">/_emulator</a>, <a href="/_emulator/state">state</a>,
 <a href="/_emulator/requests">requests</a></p>
 <h2>Recent requests</h2>

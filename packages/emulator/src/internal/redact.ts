@@ -1,4 +1,7 @@
+import * as HashMap from "effect/HashMap"
 import type { Parsed } from "./call.js"
+import type { Ordered } from "./state.js"
+import { listed } from "./state.js"
 
 const HIDDEN = "<redacted>"
 
@@ -52,21 +55,46 @@ const bodyOf = ({ body, contentType }: Parsed): string => {
   return contentType === "form" ? form(body) : jsonText(body)
 }
 
+// Up to so many, each secret is looked for within every text; of more than that, only those that stand alone.
+const MAX_SECRETS = 200
+
+const WORD = /[\w.+/=-]+/g
+
+// Of a state that stays as it is, they are listed once.
+const lists = new WeakMap<object, ReadonlyArray<string>>()
+
+const listOf = (secrets: Ordered<string>): ReadonlyArray<string> => {
+  const known = lists.get(secrets)
+  if (known !== undefined) return known
+  const list = HashMap.size(secrets.map) > MAX_SECRETS
+    ? []
+    // A secret of a few characters, as tests have, would blot out every word.
+    : listed(secrets).filter((secret) => secret.length >= 8)
+  lists.set(secrets, list)
+  return list
+}
+
+const without = (text: string, secrets: Ordered<string>): string => {
+  let out = text.replace(TOKEN_LIKE, HIDDEN)
+  for (const secret of listOf(secrets)) if (out.includes(secret)) out = out.replaceAll(secret, HIDDEN)
+  return HashMap.size(secrets.map) <= MAX_SECRETS
+    ? out
+    : out.replace(WORD, (word) => word.length >= 8 && HashMap.has(secrets.map, word) ? HIDDEN : word)
+}
+
+export const redactPath = (call: Parsed, secrets: Ordered<string>): string =>
+  without(call.path.slice(0, MAX_TEXT), secrets)
+
 /** The parts of a request that may be shown. */
-export const redact = (call: Parsed, secrets: ReadonlyArray<string>): {
+export const redact = (call: Parsed, secrets: Ordered<string>): {
   readonly path: string
   readonly query: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 } => {
-  const clean = (text: string) => {
-    let out = text.replace(TOKEN_LIKE, HIDDEN)
-    // A secret of a few characters, as tests have, would blot out every word.
-    for (const secret of secrets) if (secret.length >= 8 && out.includes(secret)) out = out.replaceAll(secret, HIDDEN)
-    return out
-  }
+  const clean = (text: string) => without(text, secrets)
   return {
-    path: clean(call.path.slice(0, MAX_TEXT)),
+    path: redactPath(call, secrets),
     query: clean(call.rawQuery.length > MAX_TEXT ? `<${call.rawQuery.length} characters>` : form(call.rawQuery)),
     headers: Object.fromEntries(
       Object.entries(call.headers).map(([name, value]) => [name, isSecret(name) ? HIDDEN : clean(value)])

@@ -7,6 +7,8 @@ import type { Call } from "./call.js"
 import * as contact from "./contact.js"
 import * as oauth2 from "./oauth2.js"
 import { signIn } from "./signIn.js"
+import * as sso from "./sso.js"
+import * as suite from "./suite.js"
 
 type Declared = Pick<Endpoint.Any, "name" | "gateway" | "method" | "path">
 
@@ -24,13 +26,42 @@ const route = ({ gateway, method, name, path }: Declared, handler: (parameter: s
   handler
 })
 
+const gatewayOf = (path: string): Routed["gateway"] =>
+  /^\/v\d+\.\d+\//.test(path) ? "api" : path === "/oauth2/auth" ? "login" : "oapi"
+
+const literal = (name: string, method: "GET" | "POST", path: string, handler: Handler): Route =>
+  route({ name, gateway: gatewayOf(path) === "api" ? "api" : "oapi", method, path }, () => handler)
+
+/** The one endpoint whose requests are signed. */
+export const CORP_TOKEN = "oauth2.getCorpToken"
+
 const routes: ReadonlyArray<Route> = [
   route(OAuth2.GetAccessToken, () => oauth2.getAccessToken),
   route(OAuth2.GetUserToken, () => oauth2.getUserToken),
   route(Contact.GetUser, () => contact.getUser),
   route(Contact.GetUserByUnionId, () => contact.getUserByUnionId),
   route(Contact.GetProfile, contact.getProfile),
-  route({ name: "oauth2.getToken", gateway: "oapi", method: "GET", path: "/gettoken" }, () => oauth2.getToken)
+  literal("oauth2.getToken", "GET", "/gettoken", oauth2.getToken),
+  route(
+    {
+      name: "oauth2.getOrganizationToken",
+      gateway: "api",
+      method: "POST",
+      path: "/v1.0/oauth2/{corpId}/token"
+    },
+    oauth2.getOrganizationToken
+  ),
+  literal("oauth2.getCorpAccessToken", "POST", "/v1.0/oauth2/corpAccessToken", suite.getCorpAccessToken),
+  literal("oauth2.getSuiteAccessToken", "POST", "/v1.0/oauth2/suiteAccessToken", suite.getSuiteAccessToken),
+  literal("oauth2.getAuthInfo", "GET", "/v1.0/oauth2/apps/authInfo", suite.getAuthInfo),
+  literal(CORP_TOKEN, "POST", "/service/get_corp_token", suite.getCorpToken),
+  literal("oauth2.getSuiteToken", "POST", "/service/get_suite_token", suite.getSuiteToken),
+  literal("oauth2.getServiceAuthInfo", "POST", "/service/get_auth_info", suite.getServiceAuthInfo),
+  literal("oauth2.getSsoAccessToken", "POST", "/v1.0/oauth2/ssoAccessToken", sso.getSsoAccessToken),
+  literal("oauth2.getSsoUserInfo", "GET", "/v1.0/oauth2/ssoUserInfo", sso.getSsoUserInfo),
+  literal("oauth2.createJsapiTicket", "POST", "/v1.0/oauth2/jsapiTickets", sso.createJsapiTicket),
+  literal("oauth2.getJsapiTicket", "GET", "/get_jsapi_ticket", sso.getJsapiTicket),
+  literal("contact.getUserInfo", "POST", "/topapi/v2/user/getuserinfo", contact.getUserInfo)
 ]
 
 export interface Routed {
@@ -81,9 +112,6 @@ const hinted = (handler: Handler, hint: string): Handler => (state, call) => {
 }
 
 const HOST = /^(api|oapi|login)\.dingtalk\.(?:com|io)(?::\d+)?$/i
-
-const gatewayOf = (path: string): Routed["gateway"] =>
-  /^\/v\d+\.\d+\//.test(path) ? "api" : path === "/oauth2/auth" ? "login" : "oapi"
 
 const find = (call: Pick<Call, "method" | "path" | "headers">): Routed => {
   const gateway = gatewayOf(call.path)

@@ -1,10 +1,11 @@
-import type { Application } from "../Organization.js"
+import type { Application, User } from "../Organization.js"
 import type { Answer, Handler } from "./answer.js"
 import { html, raw } from "./answer.js"
 import type { Call } from "./call.js"
+import { isLoopbackUri } from "./loopback.js"
 import { escape, page } from "./page.js"
-import type { State } from "./state.js"
-import { issueCode } from "./state.js"
+import type { Client, Org, State } from "./state.js"
+import { actingIn, issueCode, listed, lookUp, organizationIn } from "./state.js"
 
 const refuse = (call: Call, { known, reason }: Refusal): Answer =>
   html(
@@ -28,19 +29,32 @@ interface Refusal {
 
 interface SignIn {
   readonly app: Application
+  readonly client: Client
+  /** of which the person chooses one, by choosing who they are */
+  readonly orgs: ReadonlyArray<Org>
   readonly redirectUri: string
   readonly state: string | null
   readonly scope: ReadonlyArray<string>
   readonly consented: boolean
 }
 
-const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+// More than these nobody looks through.
+const MAX_ORGS = 20
+const MAX_PEOPLE = 200
 
-// The platform knows no such thing and demands that each URI is registered in the developer console (reference 1.8).
-const isOnLoopback = (uri: string): boolean => {
-  if (!/^http:\/\/[!-~]+$/.test(uri) || uri.includes("#") || !URL.canParse(uri)) return false
-  const { hostname, password, username } = new URL(uri)
-  return LOOPBACK_HOST.test(hostname) && username === "" && password === ""
+/**
+ * Internal apps admit the members of their own organisation (reference 1.8 [D]). Third-party apps admit those of every
+ * organisation that authorised them [I], or of the one that the link chose (`corpId`, 1.8 [D]).
+ */
+const orgsFor = (state: State, client: Client, chosen: string): ReadonlyArray<Org> => {
+  const one = client.corpId ?? chosen
+  if (one !== "") {
+    const org = organizationIn(state, one)
+    return org === undefined ? [] : [org]
+  }
+  return listed(state.organizations)
+    .filter(({ corpId }) => actingIn(state, client, corpId) !== undefined)
+    .slice(0, MAX_ORGS)
 }
 
 /**
@@ -52,12 +66,13 @@ const read = (state: State, call: Call): SignIn | Refusal => {
   for (const name of ["client_id", "redirect_uri", "response_type", "scope"]) {
     if ((parameters.get(name) ?? "") === "") return { reason: `The parameter ${name} is missing.` }
   }
-  const app = state.applications.get(parameters.get("client_id")!)
-  if (app === undefined || !app.enabled) {
+  const client = lookUp(state.clients, parameters.get("client_id")!)
+  const app = client?.app
+  if (client === undefined || app === undefined || !app.enabled) {
     return { reason: `There is no application with the client_id ${parameters.get("client_id")}.` }
   }
   const redirectUri = parameters.get("redirect_uri")!
-  if (!app.redirectUris.includes(redirectUri) && !(app.anyLoopbackRedirect && isOnLoopback(redirectUri))) {
+  if (!app.redirectUris.includes(redirectUri) && !(app.anyLoopbackRedirect && isLoopbackUri(redirectUri))) {
     return {
       reason: `The redirect_uri ${redirectUri} is not registered for the application ${app.name}.`,
       known: [...app.redirectUris, ...(app.anyLoopbackRedirect ? ["http://localhost, any port and path"] : [])]
@@ -68,6 +83,8 @@ const read = (state: State, call: Call): SignIn | Refusal => {
   if (!scope.includes("openid")) return { reason: "The scope has to be openid, or openid corpid." }
   return {
     app,
+    client,
+    orgs: orgsFor(state, client, parameters.get("corpId") ?? ""),
     redirectUri,
     state: parameters.get("state"),
     scope,
@@ -76,18 +93,38 @@ const read = (state: State, call: Call): SignIn | Refusal => {
   }
 }
 
-const chooser = (state: State, call: Call, { app, scope }: SignIn): Answer => {
-  // Internal apps admit the members of their own organisation (reference 1.8 [D]).
-  const people = Array.from(
-    state.users.values(),
-    (user, index) =>
-      `<label><input type="radio" name="userid" value="${escape(user.userid)}"${
-        index === 0 ? " checked" : ""
-      } required> ${escape(user.name)} <small>${escape(user.userid)}</small></label>`
+interface Person {
+  readonly org: Org
+  readonly user: User
+}
+
+const peopleOf = (orgs: ReadonlyArray<Org>): ReadonlyArray<Person> => {
+  const people: Array<Person> = []
+  for (const org of orgs) {
+    if (people.length >= MAX_PEOPLE) break
+    for (const user of listed(org.users)) people.push({ org, user })
+  }
+  return people
+}
+
+// A userid says nothing outside of its organisation.
+const valueOf = ({ client }: SignIn, { org, user }: Person): string =>
+  client.suite === undefined ? user.userid : `${encodeURIComponent(org.corpId)}/${user.userid}`
+
+const chooser = (call: Call, request: SignIn): Answer => {
+  const { app, client, orgs, scope } = request
+  const people = peopleOf(orgs).map((person, index) =>
+    `<label><input type="radio" name="userid" value="${escape(valueOf(request, person))}"${
+      index === 0 ? " checked" : ""
+    } required> ${escape(person.user.name)} <small>${escape(person.user.userid)}${
+      client.suite === undefined ? "" : `, ${escape(person.org.corpName)}`
+    }</small></label>`
   )
-  const asks = scope.includes("corpid")
-    ? `your profile and your organisation, ${escape(state.corpName)}`
-    : "your profile"
+  const asks = !scope.includes("corpid")
+    ? "your profile"
+    : orgs.length === 1
+    ? `your profile and your organisation, ${escape(orgs[0]!.corpName)}`
+    : "your profile and your organisation"
   return html(
     call,
     200,
@@ -103,6 +140,18 @@ ${people.join("\n")}
   )
 }
 
+const chosenBy = (state: State, { client, orgs }: SignIn, value: string): Person | undefined => {
+  const slash = value.indexOf("/")
+  const corpId = client.suite === undefined ?
+    client.corpId :
+    orgs.find((org) => encodeURIComponent(org.corpId) === value.slice(0, Math.max(slash, 0)))?.corpId
+  const org = corpId === undefined ? undefined : organizationIn(state, corpId)
+  const user = org === undefined
+    ? undefined
+    : lookUp(org.users, client.suite === undefined ? value : value.slice(slash + 1))
+  return org === undefined || user === undefined ? undefined : { org, user }
+}
+
 const leadBack = (call: Call, { redirectUri, state }: SignIn, name: string, value: string): Answer => {
   const parameters = new URLSearchParams({ [name]: value, ...(state === null ? {} : { state }) })
   const location = `${redirectUri}${redirectUri.includes("?") ? "&" : "?"}${parameters.toString()}`
@@ -113,19 +162,21 @@ const leadBack = (call: Call, { redirectUri, state }: SignIn, name: string, valu
 export const signIn: Handler = (state, call) => {
   const request = read(state, call)
   if ("reason" in request) return refuse(call, request)
-  if (call.method === "GET" || call.method === "HEAD") return chooser(state, call, request)
+  if (call.method === "GET" || call.method === "HEAD") return chooser(call, request)
   if (call.method !== "POST") return html(call, 405, page("Cannot sign in", "<p role=\"alert\">Open this page.</p>"))
   const form = new URLSearchParams(call.contentType === "form" ? call.body : "")
   if (form.get("decision") === "cancel") return leadBack(call, request, "error", "access_denied")
   if (form.get("decision") !== "consent") return refuse(call, { reason: "Press one of the two buttons." })
-  const user = state.users.get(form.get("userid") ?? "")
-  if (user === undefined) return refuse(call, { reason: "Choose who signs in." })
+  const person = chosenBy(state, request, form.get("userid") ?? "")
+  if (person === undefined) return refuse(call, { reason: "Choose who signs in." })
   const issued = issueCode(
     state,
+    "signIn",
     request.app.clientId,
     {
-      userid: user.userid,
-      corpId: request.scope.includes("corpid") ? state.corpId : undefined,
+      userid: person.user.userid,
+      corpId: person.org.corpId,
+      tellsCorpId: request.scope.includes("corpid"),
       consented: request.consented
     },
     call.now,
