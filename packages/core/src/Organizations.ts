@@ -75,7 +75,8 @@ export const layerTest = (handlers: (corpId: string) => ReadonlyArray<Handler>):
           const answers = answering("Organizations", handlers(corpId))
           dingtalk = {
             corpId,
-            call: (endpoint, payload) => Effect.flatMap(answers, ({ call }) => call(endpoint, payload))
+            call: (endpoint, payload) =>
+              Effect.flatMap(answers, ({ call }) => call(endpoint, payload) as Effect.Effect<any, any, any>)
           }
           known.set(corpId, dingtalk)
         }

@@ -5,8 +5,6 @@
  */
 import * as Either from "effect/Either"
 
-// A long integer where a value may stand; in valid JSON whatever else looks like that is inside of a string.
-const LONG_INTEGER = /([:,[]\s*)(-?\d{16,})(?=\s*[,\]}])/g
 const STARTS_WITH_NUMBER = /^\s*-?\d/
 // A string, or a number with its fraction and exponent: the only two JSON tokens in which digits occur.
 const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
@@ -14,10 +12,49 @@ const INTEGER = /^-?\d+$/
 // A string that never ends counts as one: to look for its end from each of its quotes would take for ever.
 const STRING_OR_COMMENT = /"[^"\\]*(?:\\[^][^"\\]*)*"?|#[^\n]*/g
 
-const quoteIfLong = (digits: string): string => Number.isSafeInteger(Number(digits)) ? digits : `"${digits}"`
+const LONG = 16
+
+const isDigit = (code: number): boolean => code >= 48 && code <= 57
+const isSpace = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9
+/** `:`, `,` or `[`; in valid JSON whatever else looks like a number there is inside of a string */
+const isBefore = (code: number): boolean => code === 58 || code === 44 || code === 91
+const isAfter = (code: number): boolean => code === 44 || code === 93 || code === 125
+
+const isUnsafe = (digits: string): boolean => !Number.isSafeInteger(Number(digits))
+
+/**
+ * The text with quotes around the long integers. No number with so many digits fits between two of the places that are
+ * looked at, so most of the text is not.
+ */
+const quoteLong = (text: string): string => {
+  let parts: Array<string> | undefined
+  let done = 0
+  for (let i = LONG - 1; i < text.length; i += LONG) {
+    if (!isDigit(text.charCodeAt(i))) continue
+    let start = i
+    let end = i + 1
+    while (isDigit(text.charCodeAt(start - 1))) start--
+    while (isDigit(text.charCodeAt(end))) end++
+    i += Math.floor((end - i) / LONG) * LONG
+    if (end - start < LONG) continue
+    if (text.charCodeAt(start - 1) === 45) start--
+    let before = start - 1
+    while (isSpace(text.charCodeAt(before))) before--
+    let after = end
+    while (isSpace(text.charCodeAt(after))) after++
+    if (!isBefore(text.charCodeAt(before)) || !isAfter(text.charCodeAt(after))) continue
+    const digits = text.slice(start, end)
+    if (!isUnsafe(digits)) continue
+    ;(parts ??= []).push(text.slice(done, start), digits)
+    done = end
+  }
+  if (parts === undefined) return text
+  parts.push(text.slice(done))
+  return parts.join("\"")
+}
 
 const parseLossless = (text: string): unknown => {
-  const quoted = text.replace(LONG_INTEGER, (_, before: string, digits: string) => before + quoteIfLong(digits))
+  const quoted = quoteLong(text)
   if (quoted !== text) {
     try {
       return JSON.parse(quoted)
@@ -27,7 +64,9 @@ const parseLossless = (text: string): unknown => {
   } else if (!STARTS_WITH_NUMBER.test(text)) return JSON.parse(text)
   // Before the slow way, which takes long for what is no JSON.
   JSON.parse(text)
-  return JSON.parse(text.replace(STRING_OR_NUMBER, (token) => INTEGER.test(token) ? quoteIfLong(token) : token))
+  return JSON.parse(
+    text.replace(STRING_OR_NUMBER, (token) => INTEGER.test(token) && isUnsafe(token) ? `"${token}"` : token)
+  )
 }
 
 const withoutComments = (text: string): string =>

@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import type { CommonError, ErrorContext } from "@effect-dingtalk/core/DingTalkError"
+import type { ErrorContext } from "@effect-dingtalk/core/DingTalkError"
 import { causeCode, TransportError } from "@effect-dingtalk/core/DingTalkError"
-import type { Credential, Endpoint } from "@effect-dingtalk/core/Endpoint"
+import type { Endpoint } from "@effect-dingtalk/core/Endpoint"
 import * as Hosts from "@effect-dingtalk/core/Hosts"
 import type { Exchange, Service } from "@effect-dingtalk/core/Transport"
 import { Transport } from "@effect-dingtalk/core/Transport"
@@ -15,7 +15,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
-import type { HttpClientError } from "@effect/platform/HttpClientError"
+import type { HttpClientError, RequestError } from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
 import * as Clock from "effect/Clock"
@@ -29,8 +29,10 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
-import { isListenedTo } from "./internal/tracing.js"
-import { untraced } from "./internal/untraced.js"
+import type { Answer, Carried, Direct, DirectTransport, Exchanging, Tools, Trouble } from "./internal/direct.js"
+import { direct, exchanger } from "./internal/direct.js"
+import { JSON_TYPE, TOKEN_HEADER, USER_AGENT } from "./internal/headers.js"
+import * as tracing from "./internal/tracing.js"
 
 /**
  * @since 0.1.0
@@ -48,10 +50,7 @@ export interface Options {
   readonly maxBodyBytes?: number | undefined
 }
 
-const TOKEN_HEADER = "x-acs-dingtalk-access-token"
 const NOT_IN_HEADER = /[^\x20-\x7e]/
-const JSON_TYPE = "application/json; charset=utf-8"
-const USER_AGENT = "effect-dingtalk/0.1.0"
 const MAX_BODY_BYTES = 16 * 1024 * 1024
 
 // Global wherever there is a `fetch`, but in no library of the ECMAScript standard.
@@ -83,42 +82,65 @@ const remedyOf = (code: string | undefined): string => {
   }
 }
 
-const withCode = (what: string, error: HttpClientError): string => {
+const withCode = (what: string, error: unknown): string => {
   const code = networkCodeOf(error)
   return code === undefined ? what : `${what} (${code})`
 }
 
-const toTransportError = (endpoint: Endpoint.Any, error: HttpClientError, host: string): TransportError => {
-  if (error._tag === "RequestError") {
-    return error.reason === "Transport"
-      ? new TransportError({
-        endpoint: endpoint.name,
-        reason: "Network",
-        description: `${withCode(`no answer from ${host}`, error)}: ${remedyOf(networkCodeOf(error))}`
-      })
-      : new TransportError({
-        endpoint: endpoint.name,
+const errorOf = (
+  endpoint: Endpoint.Any,
+  host: string,
+  limit: number,
+  trouble: Trouble,
+  cause: unknown,
+  status: number | undefined
+): TransportError => {
+  const context = { endpoint: endpoint.name, ...(status === undefined ? undefined : { status }) }
+  switch (trouble) {
+    case "unsendable":
+      return new TransportError({
+        ...context,
         reason: "Encode",
-        description: `the HTTP client refused the request (${error.reason})`
+        path: "token",
+        description: "holds characters that no HTTP header carries"
+      })
+    case "unsent":
+      return new TransportError({
+        ...context,
+        reason: "Encode",
+        description: `the HTTP client refused the request (${(cause as Partial<RequestError>).reason ?? "Encode"})`
+      })
+    case "unanswered":
+      return new TransportError({
+        ...context,
+        reason: "Network",
+        description: `${withCode(`no answer from ${host}`, cause)}: ${remedyOf(networkCodeOf(cause))}`
+      })
+    case "cut":
+      return new TransportError({ ...context, reason: "Network", description: withCode("the answer was cut", cause) })
+    case "tooLong":
+      return new TransportError({
+        ...context,
+        reason: "Decode",
+        description: `the answer is longer than ${limit} bytes`
       })
   }
-  return new TransportError({
-    endpoint: endpoint.name,
-    reason: error.reason === "StatusCode" ? "Decode" : "Network",
-    status: error.response.status,
-    description: error.reason === "StatusCode"
-      ? `the HTTP client refused the answer (HTTP ${error.response.status}); leave statuses to this library`
-      : withCode("the answer was cut", error)
-  })
 }
 
-const tooLong = (endpoint: Endpoint.Any, response: HttpClientResponse, limit: number): TransportError =>
-  new TransportError({
+type ErrorOf = Tools["errorOf"]
+
+const fromClient = (endpoint: Endpoint.Any, error: HttpClientError, errorOf: ErrorOf): TransportError => {
+  if (error._tag === "RequestError") {
+    return errorOf(endpoint, error.reason === "Transport" ? "unanswered" : "unsent", error, undefined)
+  }
+  const { status } = error.response
+  return error.reason !== "StatusCode" ? errorOf(endpoint, "cut", error, status) : new TransportError({
     endpoint: endpoint.name,
     reason: "Decode",
-    status: response.status,
-    description: `the answer is longer than ${limit} bytes`
+    status,
+    description: `the HTTP client refused the answer (HTTP ${status}); leave statuses to this library`
   })
+}
 
 /** Closes the connection of an answer that nobody wants: to begin to read and stop is how a client learns of that. */
 const abandon = (response: HttpClientResponse): Effect.Effect<void> =>
@@ -134,11 +156,13 @@ const readText = (
   endpoint: Endpoint.Any,
   response: HttpClientResponse,
   headers: Headers.Headers,
-  limit: number
+  limit: number,
+  errorOf: ErrorOf
 ): Effect.Effect<string, TransportError> => {
   const announced = Number(headers["content-length"] ?? Number.NaN)
-  if (announced > limit) return Effect.zipRight(abandon(response), Effect.fail(tooLong(endpoint, response, limit)))
-  const onError = (error: HttpClientError) => toTransportError(endpoint, error, "")
+  const tooLong = () => Effect.fail(errorOf(endpoint, "tooLong", undefined, response.status))
+  if (announced > limit) return Effect.zipRight(abandon(response), tooLong())
+  const onError = (error: HttpClientError) => fromClient(endpoint, error, errorOf)
   if (announced <= limit && headers["content-encoding"] === undefined) return Effect.mapError(response.text, onError)
   return Effect.suspend(() => {
     const chunks: Array<Uint8Array> = []
@@ -151,7 +175,7 @@ const readText = (
       })).pipe(
         Effect.catchAll((error) => error.reason === "EmptyBody" ? Effect.void : Effect.fail(onError(error))),
         Effect.flatMap(() => {
-          if (size > limit) return Effect.fail(tooLong(endpoint, response, limit))
+          if (size > limit) return tooLong()
           const bytes = new Uint8Array(size)
           let at = 0
           for (const chunk of chunks) {
@@ -230,6 +254,24 @@ const annotate = (span: Tracer.Span, status: number, answer: Either.Either<unkno
   if (error.requestId !== undefined) span.attribute("dingtalk.request_id", error.requestId)
 }
 
+const carried = new WeakMap<Redacted.Redacted, Carried>()
+
+const carriedOf = (token: Redacted.Redacted): Carried => {
+  let found = carried.get(token)
+  if (found === undefined) {
+    const value = Redacted.value(token)
+    const isSendable = !NOT_IN_HEADER.test(value)
+    found = { value, isSendable, query: isSendable ? `access_token=${encodeURIComponent(value)}` : "" }
+    carried.set(token, found)
+  }
+  return found
+}
+
+const pathOf = ({ gateway, path, query }: WireRequest.WireRequest, token: Carried | undefined): string => {
+  if (token === undefined || gateway === "api") return query === "" ? path : `${path}?${query}`
+  return query === "" ? `${path}?${token.query}` : `${path}?${query}&${token.query}`
+}
+
 /**
  * @since 0.1.0
  * @category constructors
@@ -238,122 +280,127 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
   Effect.map(HttpClient.HttpClient, (httpClient) => {
     const hosts = options.hosts ?? Hosts.com
     const limit = options.maxBodyBytes ?? MAX_BODY_BYTES
-
     const base = options.transformClient?.(httpClient) ?? httpClient
-    // Ours has nothing to be switched off, and says so; what it is wrapped into does not.
-    const direct = (base as { readonly [untraced]?: HttpClient.HttpClient["execute"] })[untraced]
-    const client = base.pipe(
-      // Its own span would export the whole URL, the token in it included, and its headers our trace ids to DingTalk.
-      HttpClient.withTracerDisabledWhen(() => true),
-      HttpClient.transformResponse((response) =>
-        response.pipe(
-          // A redirect would carry the token to whatever host it names; undici follows none by itself.
-          Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
-          Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, TOKEN_HEADER])
-        )
-      )
-    )
 
-    const baseHeaders = Headers.fromInput({ accept: "application/json", "user-agent": USER_AGENT })
-
-    const toHttpRequest = (request: WireRequest.WireRequest, token: Redacted.Redacted | undefined) => {
-      const query = token === undefined || request.gateway === "api"
-        ? request.query
-        : `${request.query}${request.query === "" ? "" : "&"}access_token=${encodeURIComponent(Redacted.value(token))}`
-      const httpRequest = HttpClientRequest.make(request.method)(
-        `${hosts[request.gateway]}${request.path}${query === "" ? "" : `?${query}`}`,
-        {
-          headers: token === undefined || request.gateway === "oapi"
-            ? baseHeaders
-            : Headers.set(baseHeaders, TOKEN_HEADER, Redacted.value(token))
+    const spans = new WeakMap<Endpoint.Any, ReadonlyArray<readonly [name: string, value: unknown]>>()
+    const tools: Tools = {
+      hosts,
+      limit,
+      carriedOf,
+      pathOf,
+      errorOf: (endpoint, trouble, cause, status) =>
+        errorOf(endpoint, hostOf(hosts[endpoint.gateway]), limit, trouble, cause, status),
+      understand: (endpoint, response, payload, token, span) => {
+        const read = WireResponse.decode(endpoint, response, hosts)
+        const answer = Either.isRight(read) ? read : Either.left(scrub(read.left, secretsOf(payload, token)))
+        if (span !== undefined) annotate(span, response.status, answer)
+        return answer
+      },
+      beginSpan: (endpoint, fiber, clock, parent) => {
+        let attributes = spans.get(endpoint)
+        if (attributes === undefined) {
+          attributes = Object.entries({
+            "dingtalk.endpoint": endpoint.name,
+            "http.request.method": endpoint.method,
+            "url.template": endpoint.path,
+            ...serverAttributes(hosts[endpoint.gateway])
+          })
+          spans.set(endpoint, attributes)
         }
-      )
-      return request.body === undefined
-        ? httpRequest
-        : HttpClientRequest.setBody(httpRequest, HttpBody.text(request.body, JSON_TYPE))
+        return tracing.begin(fiber, clock, `${endpoint.method} ${endpoint.path}`, parent, "client", attributes)
+      }
     }
 
-    const read = <P, S, E, Auth extends Credential, SI>(
-      endpoint: Endpoint<P, S, E, Auth, SI>,
-      response: WireResponse.WireResponse,
-      payload: P,
-      token: Redacted.Redacted | undefined
-    ): Either.Either<S, CommonError | E> => {
-      const answer = WireResponse.decode(endpoint, response, hosts)
-      return Either.isRight(answer)
-        ? answer
-        : Either.left(scrub(answer.left, secretsOf(payload, token)))
-    }
-
-    const receive = (endpoint: Endpoint.Any, request: WireRequest.WireRequest, token: Redacted.Redacted | undefined) =>
-      Effect.suspend(() =>
-        token !== undefined && NOT_IN_HEADER.test(Redacted.value(token))
-          ? Effect.fail(
-            new TransportError({
-              endpoint: endpoint.name,
-              reason: "Encode",
-              path: "token",
-              description: "holds characters that no HTTP header carries"
-            })
-          )
-          : (direct ?? client.execute)(toHttpRequest(request, token)).pipe(
-            Effect.mapError((error) => toTransportError(endpoint, error, hostOf(hosts[endpoint.gateway])))
-          )
-      ).pipe(
-        Effect.flatMap((response) => {
-          const { headers, status } = response
-          return Effect.map(readText(endpoint, response, headers, limit), (body) => ({ status, headers, body }))
-        }),
-        // Somebody else's client, or what it was wrapped into; its words may hold the URL.
-        Effect.catchAllDefect(() =>
-          Effect.fail(
-            new TransportError({
-              endpoint: endpoint.name,
-              reason: "Decode",
-              description: "the HTTP client broke; if it is wrapped, see that nothing else reads the answer's body"
-            })
+    const throughClient = (): Direct["toExchange"] => {
+      const client = base.pipe(
+        // Its own span would export the whole URL, the token in it included, and its headers our trace ids to DingTalk.
+        HttpClient.withTracerDisabledWhen(() => true),
+        HttpClient.transformResponse((response) =>
+          response.pipe(
+            // A redirect would carry the token to whatever host it names; undici follows none by itself.
+            Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+            Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, TOKEN_HEADER])
           )
         )
       )
 
-    const prepare = <P, S, E, Auth extends Credential, SI>(
-      endpoint: Endpoint<P, S, E, Auth, SI>,
-      payload: P
-    ): Either.Either<Exchange<S, E>, TransportError> =>
-      Either.map(WireRequest.encode(endpoint, payload), (request): Exchange<S, E> => {
-        const send = (
-          token: Redacted.Redacted | undefined,
-          clock: Clock.Clock,
-          span: Tracer.Span | undefined
-        ): Effect.Effect<S, CommonError | E> =>
-          Effect.flatMap(receive(endpoint, request, token), (response) => {
-            const answer = read(endpoint, { ...response, receivedAt: clock.unsafeCurrentTimeMillis() }, payload, token)
-            if (span !== undefined) annotate(span, response.status, answer)
-            return answer
-          })
-        return (token) =>
-          Effect.withFiberRuntime((fiber) => {
-            const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-            return isListenedTo(fiber)
-              ? Effect.useSpan(
-                `${endpoint.method} ${endpoint.path}`,
-                {
-                  kind: "client",
-                  captureStackTrace: false,
-                  attributes: {
-                    "dingtalk.endpoint": endpoint.name,
-                    "http.request.method": endpoint.method,
-                    "url.template": endpoint.path,
-                    ...serverAttributes(hosts[endpoint.gateway])
-                  }
-                },
-                (span) => send(token, clock, span)
-              )
-              : send(token, clock, undefined)
-          })
-      })
+      const baseHeaders = Headers.fromInput({ accept: "application/json", "user-agent": USER_AGENT })
 
-    return { hosts, prepare }
+      const toHttpRequest = (request: WireRequest.WireRequest, token: Carried | undefined) => {
+        const httpRequest = HttpClientRequest.make(request.method)(
+          `${hosts[request.gateway]}${pathOf(request, token)}`,
+          {
+            headers: token === undefined || request.gateway === "oapi"
+              ? baseHeaders
+              : Headers.set(baseHeaders, TOKEN_HEADER, token.value)
+          }
+        )
+        return request.body === undefined
+          ? httpRequest
+          : HttpClientRequest.setBody(httpRequest, HttpBody.text(request.body, JSON_TYPE))
+      }
+
+      const receive = (
+        endpoint: Endpoint.Any,
+        request: WireRequest.WireRequest,
+        token: Redacted.Redacted | undefined
+      ): Effect.Effect<Answer, TransportError> =>
+        Effect.suspend(() => {
+          const carried = token === undefined ? undefined : carriedOf(token)
+          if (carried?.isSendable === false) {
+            return Effect.fail(tools.errorOf(endpoint, "unsendable", undefined, undefined))
+          }
+          return Effect.matchEffect(client.execute(toHttpRequest(request, carried)), {
+            onFailure: (error) => Effect.fail(fromClient(endpoint, error, tools.errorOf)),
+            onSuccess: (response) => {
+              const { headers, status } = response
+              const text = readText(endpoint, response, headers, limit, tools.errorOf)
+              return Effect.map(text, (body) => ({ status, headers, body }))
+            }
+          })
+        }).pipe(
+          // Somebody else's client, or what it was wrapped into; its words may hold the URL.
+          Effect.catchAllDefect(() =>
+            Effect.fail(
+              new TransportError({
+                endpoint: endpoint.name,
+                reason: "Decode",
+                description: "the HTTP client broke; if it is wrapped, see that nothing else reads the answer's body"
+              })
+            )
+          )
+        )
+
+      return (endpoint, payload, request) => (token) =>
+        Effect.withFiberRuntime((fiber) => {
+          const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+          const span = tracing.isListenedTo(fiber)
+            ? tools.beginSpan(endpoint, fiber, clock, tracing.parentOf(fiber))
+            : undefined
+          const exchange = Effect.flatMap(receive(endpoint, request, token), (answer) => {
+            const response = { ...answer, receivedAt: clock.unsafeCurrentTimeMillis() }
+            return tools.understand(endpoint, response, payload, token, span)
+          })
+          return span === undefined
+            ? exchange
+            : Effect.onExit(exchange, (exit) => Effect.sync(() => tracing.end(fiber, clock, span, exit)))
+        })
+    }
+
+    // Ours takes a request and gives an answer, and needs no Effect for it; what it is wrapped into does.
+    const own = (base as Exchanging)[exchanger]?.(tools)
+    const toExchange = own === undefined ? throughClient() : own.toExchange
+
+    const service: DirectTransport = {
+      hosts,
+      prepare: (endpoint, payload) =>
+        Either.map(
+          WireRequest.encode(endpoint, payload),
+          (request) => toExchange(endpoint, payload, request) as Exchange<any, any>
+        ),
+      [direct]: own
+    }
+    return service
   })
 
 /**

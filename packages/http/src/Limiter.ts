@@ -25,7 +25,9 @@ export interface Lane {
   readonly endpoint: string
   /** `Infinity` does not pace, and still pauses when the platform asks for it */
   readonly perSecond: number
-  /** the three names as one */
+  /** the organisation, where one app calls for many of them */
+  readonly tenant?: string | undefined
+  /** all the names as one */
   readonly key: string
 }
 
@@ -54,6 +56,12 @@ export interface Service {
   readonly take: (lane: Lane, turn: Turn) => Effect.Effect<number, IpBanned | RateLimited>
   /** What an answer of the platform teaches: who has to wait, and for how long. */
   readonly pause: (lane: Lane, error: IpBanned | RateLimited) => Effect.Effect<void>
+  /**
+   * `check` and `take` in one, if there is a turn right now for whoever has no need to wait; `false` if not, which takes
+   * none. `now` is in milliseconds since the epoch. Leave it out where a turn is not to be had without an Effect, such
+   * as from a database: it only saves time.
+   */
+  readonly unsafeTake?: ((lane: Lane, now: number) => boolean) | undefined
 }
 
 /**
@@ -80,13 +88,19 @@ export interface Options {
   readonly app?: string | undefined
 }
 
+type Names = Omit<Lane, "key">
+
+const appKey = (lane: Names) => `${lane.host} ${lane.app}`
+
+const tenantKey = (lane: Names) => lane.tenant === undefined ? appKey(lane) : `${appKey(lane)} of ${lane.tenant}`
+
 /**
  * @since 0.1.0
  * @category constructors
  */
 export const lane = (options: Omit<Lane, "key">): Lane => ({
   ...options,
-  key: `${options.host} ${options.app} ${options.endpoint}`
+  key: `${tenantKey(options)} ${options.endpoint}`
 })
 
 // The platform counts by its own calendar seconds. No second of any clock holds more calls than are sent within one
@@ -184,18 +198,32 @@ const turnAt = (state: State, ahead: number, paused: number, now: number): numbe
   return at
 }
 
-const PAUSES: { readonly [K in Dimension]: "lane" | "app" | "host" | "none" } = {
+/**
+ * How far a throttle of each dimension reaches: one API of an app, an organisation of an app, an app, a whole host. For
+ * limiters that are shared otherwise.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const reach: { readonly [K in Dimension]: "lane" | "tenant" | "app" | "host" | "none" } = {
   AppAndApi: "lane",
   Api: "lane",
   Unknown: "lane",
   Server: "host",
-  Org: "app",
-  OrgAndApp: "app",
-  SuiteAndOrg: "app",
+  Org: "tenant",
+  OrgAndApp: "tenant",
+  SuiteAndOrg: "tenant",
   Suite: "app",
   // Of one webhook, and of one recipient: the others of the same API may go on.
   Robot: "none",
   WorkNotice: "none"
+}
+
+const KEYS = {
+  lane: (lane: Lane) => lane.key,
+  tenant: tenantKey,
+  app: appKey,
+  host: (lane: Lane) => lane.host
 }
 
 const refuse = (lane: Lane, wait: number): RateLimited => {
@@ -252,13 +280,12 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
     return state
   }
 
-  const appKey = (lane: Lane) => `${lane.host} ${lane.app}`
-
   const pausedUntil = (lane: Lane, now: number): number =>
     pauses.size === 0
       ? Number.NEGATIVE_INFINITY
       : Math.max(
         pauseOf(lane.key, now)?.until ?? Number.NEGATIVE_INFINITY,
+        pauseOf(tenantKey(lane), now)?.until ?? Number.NEGATIVE_INFINITY,
         pauseOf(appKey(lane), now)?.until ?? Number.NEGATIVE_INFINITY,
         pauseOf(lane.host, now)?.until ?? Number.NEGATIVE_INFINITY
       )
@@ -339,7 +366,20 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
     }
   }
 
+  const takeNow = (lane: Lane, state: State, now: number): boolean => {
+    if (state.first.size > 0 || state.rest.size > 0 || roomAt(state) > now) return false
+    if (pausedUntil(lane, now) > now) return false
+    record(state, now, now)
+    return true
+  }
+
   return {
+    unsafeTake: (lane, now) => {
+      const state = find(lane, now)
+      if (now < state.last - STEP) setBack(state)
+      return takeNow(lane, state, now)
+    },
+
     check: (lane) =>
       Effect.suspend(() => {
         if (pauses.size === 0) return Effect.void
@@ -356,11 +396,8 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
         if (now < state.last - STEP) setBack(state)
         const ban = banOf(lane, now)
         if (ban !== undefined) return Effect.fail(ban)
+        if (takeNow(lane, state, now)) return NO_WAIT
         const paused = pausedUntil(lane, now)
-        if (state.first.size === 0 && state.rest.size === 0 && paused <= now && roomAt(state) <= now) {
-          record(state, now, now)
-          return NO_WAIT
-        }
         const at = turnAt(state, again ? state.first.size : state.first.size + state.rest.size, paused, now)
         if (at > before) return Effect.fail(refuse(lane, at - now))
         const waiter: Waiter = { lane, before, due: Number.NEGATIVE_INFINITY, wake: undefined, refusal: undefined }
@@ -373,12 +410,12 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
       Effect.clockWith((clock) => {
         const now = clock.unsafeCurrentTimeMillis()
         const ban = error._tag === "IpBanned"
-        const scope = ban ? "host" : PAUSES[error.dimension]
+        const scope = ban ? "host" : reach[error.dimension]
         const length = ban
           ? Duration.toMillis(error.retryAfter)
           : Math.min(error.retryAfter === undefined ? SECOND : Duration.toMillis(error.retryAfter), LONGEST_PAUSE)
         if (scope === "none" || length <= 0) return Effect.void
-        const key = scope === "host" ? lane.host : scope === "app" ? appKey(lane) : lane.key
+        const key = KEYS[scope](lane)
         const known = pauseOf(key, now)
         const until = now + length
         pauses.set(key, {
@@ -386,13 +423,7 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
           until: Math.max(until, known?.until ?? until),
           ban: ban || known?.ban === true
         })
-        for (const state of states.values()) {
-          if (
-            scope === "lane"
-              ? state.lane.key === lane.key
-              : state.lane.host === lane.host && (scope === "host" || state.lane.app === lane.app)
-          ) review(state, now)
-        }
+        for (const state of states.values()) if (KEYS[scope](state.lane) === key) review(state, now)
         return Effect.void
       })
   }

@@ -37,7 +37,9 @@ import { Readable } from "node:stream"
 import type { Transform } from "node:stream"
 import * as Zlib from "node:zlib"
 import type * as Undici from "undici"
-import { untraced } from "./internal/untraced.js"
+import { directly } from "./internal/attempt.js"
+import type { Answer, Exchanging, Handle, Receiver, Send, Trouble } from "./internal/direct.js"
+import { exchanger } from "./internal/direct.js"
 
 /**
  * @since 0.1.0
@@ -77,6 +79,9 @@ const HIGH_WATER_MARK = 64 * 1024
 /** Requests still under way when the pool's scope closes get so long. */
 const GRACE_MILLIS = 500
 const MAX_ENCODINGS = 5
+
+/** Timeouts are left to Effect's. */
+const NO_TIMEOUT = 0
 
 const PENDING = 0
 const OPEN = 1
@@ -293,7 +298,11 @@ const isZlib = (bytes: Uint8Array): boolean => (bytes[0]! & 0x0f) === 0x08
 
 interface Encoding {
   readonly stream: (first: Uint8Array) => Transform
-  readonly whole: (bytes: Buffer, done: (error: Error | null, bytes: Buffer) => void) => void
+  readonly whole: (bytes: Buffer, most: Most, done: (error: Error | null, bytes: Buffer) => void) => void
+}
+
+interface Most {
+  readonly maxOutputLength?: number
 }
 
 const gzip: Encoding = { stream: () => Zlib.createGunzip(), whole: Zlib.gunzip }
@@ -304,7 +313,7 @@ const ENCODINGS: Record<string, Encoding | undefined> = {
   br: { stream: () => Zlib.createBrotliDecompress(), whole: Zlib.brotliDecompress },
   deflate: {
     stream: (first) => isZlib(first) ? Zlib.createInflate() : Zlib.createInflateRaw(),
-    whole: (bytes, done) => isZlib(bytes) ? Zlib.inflate(bytes, done) : Zlib.inflateRaw(bytes, done)
+    whole: (bytes, most, done) => isZlib(bytes) ? Zlib.inflate(bytes, most, done) : Zlib.inflateRaw(bytes, most, done)
   }
 }
 
@@ -318,20 +327,32 @@ const encodingsOf = (headers: Headers.Headers): ReadonlyArray<Encoding> => {
 const decodeWhole = (
   encodings: ReadonlyArray<Encoding>,
   bytes: Buffer,
+  most: Most,
   done: (error: Error | null, bytes: Buffer) => void
 ): void => {
   const [first, ...rest] = encodings
   if (first === undefined || bytes.length === 0) return done(null, bytes)
-  first.whole(bytes, (error, decoded) => error === null ? decodeWhole(rest, decoded, done) : done(error, decoded))
+  first.whole(
+    bytes,
+    most,
+    (error, decoded) => error === null ? decodeWhole(rest, decoded, most, done) : done(error, decoded)
+  )
 }
 
-const isPlain = (raw: RawHeaders): boolean => {
+/** One header, without the text of the others. */
+const findHeader = (raw: RawHeaders, name: string): string | undefined => {
   for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] as Buffer
-    if (name.length === 16 && name.toString("latin1").toLowerCase() === "content-encoding") return false
+    const written = raw[i] as Buffer
+    // Letters of either case differ in one bit.
+    if (
+      written.length === name.length && (written[0]! | 0x20) === name.charCodeAt(0) &&
+      written.toString("latin1").toLowerCase() === name
+    ) return String(latin1(raw[i + 1]!))
   }
-  return true
+  return undefined
 }
+
+const isPlain = (raw: RawHeaders): boolean => findHeader(raw, "content-encoding") === undefined
 
 type Body<A> = Effect.Effect<A, HttpClientError.ResponseError>
 
@@ -412,7 +433,7 @@ class ResponseImpl extends Inspectable.Class implements HttpClientResponse.HttpC
       const onEnd = () => {
         if (exchange.phase !== COMPLETE) return resume(Effect.fail(this.decodeError(exchange.failure)))
         if (this.cachedBytes !== undefined) return resume(Effect.succeed(this.cachedBytes))
-        decodeWhole(encodingsOf(this.headers), Buffer.concat(exchange.chunks), (error, bytes) => {
+        decodeWhole(encodingsOf(this.headers), Buffer.concat(exchange.chunks), {}, (error, bytes) => {
           if (error !== null) return resume(Effect.fail(this.decodeError(error)))
           resume(Effect.succeed(this.cachedBytes ??= bytes))
         })
@@ -554,6 +575,117 @@ class ResponseImpl extends Inspectable.Class implements HttpClientResponse.HttpC
   }
 }
 
+/** One request and its whole answer, for who wants no more than that. */
+class WholeExchange implements Undici.Dispatcher.DispatchHandler, Handle, Answer {
+  status = 0
+  body = ""
+  private phase: typeof PENDING | typeof OPEN | typeof COMPLETE | typeof FAILED = PENDING
+  private rawHeaders: RawHeaders = []
+  private chunk: Buffer = NO_BYTES
+  private chunks: Array<Buffer> | undefined = undefined
+  private size = 0
+  private cancel: ((error: Error) => void) | undefined = undefined
+
+  constructor(
+    private readonly underWay: UnderWay | undefined,
+    private readonly limit: number,
+    private receiver: Receiver | undefined
+  ) {
+    underWay?.begin()
+  }
+
+  get headers(): Headers.Headers {
+    return parseHeaders(this.rawHeaders)
+  }
+
+  onConnect(cancel: (error?: Error) => void): void {
+    // As in `Exchange`.
+    if (this.phase === FAILED) {
+      if (this.underWay !== undefined) throw new AbortError()
+      return cancel(new AbortError())
+    }
+    this.cancel = cancel
+  }
+
+  onHeaders(status: number, headers: RawHeaders): boolean {
+    if (status < 200 || this.phase !== PENDING) return true
+    this.phase = OPEN
+    this.status = status
+    this.rawHeaders = headers
+    if (Number(findHeader(headers, "content-length")) > this.limit) this.refuse()
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.phase !== OPEN) return true
+    if (this.size === 0) this.chunk = chunk
+    else (this.chunks ??= [this.chunk]).push(chunk)
+    this.size += chunk.length
+    if (this.size > this.limit) this.refuse()
+    return true
+  }
+
+  onComplete(): void {
+    if (this.phase !== OPEN) return
+    this.phase = COMPLETE
+    this.cancel = undefined
+    this.underWay?.end()
+    const bytes = this.chunks === undefined ? this.chunk : Buffer.concat(this.chunks)
+    if (isPlain(this.rawHeaders)) return this.answer(bytes)
+    const most = { maxOutputLength: Math.max(1, this.limit) }
+    decodeWhole(encodingsOf(this.headers), bytes, most, (error, decoded) => {
+      if (error === null) this.answer(decoded)
+      else if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") this.tell("tooLong", error)
+      else this.tell("cut", error)
+    })
+  }
+
+  onError(error: unknown): void {
+    if (this.phase >= COMPLETE) return
+    const wasPending = this.phase === PENDING
+    this.fail()
+    this.tell(!wasPending ? "cut" : isUnsent(error) ? "unsent" : "unanswered", error)
+  }
+
+  /** The end of the connection, if there is one yet, and of all callbacks. */
+  abort(): void {
+    this.release()
+    if (this.phase < COMPLETE) this.fail()
+  }
+
+  private refuse(): void {
+    const receiver = this.release()
+    this.abort()
+    receiver?.onTrouble("tooLong", undefined, this.status)
+  }
+
+  private fail(): void {
+    this.phase = FAILED
+    this.underWay?.end()
+    this.chunks = undefined
+    this.chunk = NO_BYTES
+    this.cancel?.(new AbortError())
+    this.cancel = undefined
+  }
+
+  private answer(bytes: Buffer): void {
+    this.body = decodeText(bytes)
+    this.chunks = undefined
+    this.chunk = NO_BYTES
+    this.release()?.onAnswer(this)
+  }
+
+  private tell(trouble: Trouble, cause: unknown): void {
+    this.release()?.onTrouble(trouble, cause, this.status === 0 ? undefined : this.status)
+  }
+
+  private release(): Receiver | undefined {
+    const receiver = this.receiver
+    this.receiver = undefined
+    return receiver
+  }
+}
+
 /** A compressed body, decoded as it comes. */
 class Decoded {
   private readonly encoded: Readable
@@ -638,6 +770,8 @@ const PATH = /^\/(?:[\w\-~!$&()*+,;=:@/%]|(?<!\/)\.)*(?:\?[\w\-.~!$&()*+,;=:@/?%
 const ENCODED_DOT = /%2e/i
 const MAX_ORIGINS = 1000
 
+const isPlainPath = (path: string): boolean => PATH.test(path) && !ENCODED_DOT.test(path)
+
 interface Target {
   readonly origin: string
   readonly path: string
@@ -660,7 +794,7 @@ const plainTarget = (url: string): Target | undefined => {
     if (origins.size === MAX_ORIGINS) origins.clear()
     origins.set(written, origin)
   }
-  return PATH.test(path) && !ENCODED_DOT.test(path) ? { origin, path } : undefined
+  return isPlainPath(path) ? { origin, path } : undefined
 }
 
 const parseUrl = (request: HttpClientRequest.HttpClientRequest): URL | HttpClientError.RequestError => {
@@ -674,6 +808,11 @@ const parseUrl = (request: HttpClientRequest.HttpClientRequest): URL | HttpClien
 /** What undici refuses to send, and why it would be the same the next time. */
 const ENCODE_CODES = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED", "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH"])
 
+const isUnsent = (error: unknown): boolean => {
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
+  return typeof code === "string" && ENCODE_CODES.has(code)
+}
+
 class UploadError extends Error {
   override readonly name = "UploadError"
 }
@@ -685,12 +824,7 @@ const toRequestError = (
   if (error instanceof UploadError) {
     return new HttpClientError.RequestError({ request, reason: "Encode", cause: error.cause })
   }
-  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
-  return new HttpClientError.RequestError({
-    request,
-    reason: typeof code === "string" && ENCODE_CODES.has(code) ? "Encode" : "Transport",
-    cause: error
-  })
+  return new HttpClientError.RequestError({ request, reason: isUnsent(error) ? "Encode" : "Transport", cause: error })
 }
 
 /** Runs while undici asks for more, and is interrupted when undici gives it up. */
@@ -771,9 +905,8 @@ const exchangeWith = (
               method: request.method,
               headers: request.headers,
               body,
-              // Left to Effect's.
-              headersTimeout: 0,
-              bodyTimeout: 0
+              headersTimeout: NO_TIMEOUT,
+              bodyTimeout: NO_TIMEOUT
             },
             started
           )
@@ -826,6 +959,37 @@ const send = (
   }
 }
 
+/** Without Effect: what a call of `HttpTransport` does many times. */
+const sendOver = (dispatcher: Undici.Dispatcher, underWay: UnderWay | undefined): Send => {
+  // Of many calls to one endpoint with one token, each has the same.
+  let lastPlain = ""
+  const plain = (origin: string, path: string): string => {
+    if (path === lastPlain) return path
+    if (!isPlainPath(path)) return toTarget(new URL(`${origin}${path}`)).path
+    return lastPlain = path
+  }
+  return ({ body, headers, method, origin, path }, limit, receiver) => {
+    const exchange = new WholeExchange(underWay, limit, receiver)
+    try {
+      dispatcher.dispatch(
+        {
+          origin,
+          path: plain(origin, path),
+          method: method as Undici.Dispatcher.HttpMethod,
+          headers,
+          body,
+          headersTimeout: NO_TIMEOUT,
+          bodyTimeout: NO_TIMEOUT
+        },
+        exchange
+      )
+    } catch (error) {
+      exchange.onError(error)
+    }
+    return exchange
+  }
+}
+
 /** `Headers.redact` would copy all headers to hide a few. */
 const isRedacted = (name: string, names: ReadonlyArray<string | RegExp>): boolean =>
   names.some((key) => typeof key === "string" ? key.toLowerCase() === name : key.test(name))
@@ -875,7 +1039,7 @@ const over = (
     })
   }
 
-  const direct = (
+  const untraced = (
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> => {
     let target = request.urlParams.length === 0 && request.hash._tag === "None" ? plainTarget(request.url) : undefined
@@ -892,7 +1056,7 @@ const over = (
       fiber.getFiberRef(FiberRef.currentTracerEnabled) &&
         !fiber.getFiberRef(HttpClient.currentTracerDisabledWhen)(request)
         ? traced(request, fiber)
-        : direct(request)
+        : untraced(request)
     )
 
   const client = HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
@@ -900,7 +1064,8 @@ const over = (
     (request) => isSucceed(request) ? execute(request.value) : Effect.flatMap(request, execute),
     Effect.succeed
   )
-  return Object.assign(client, { [untraced]: direct })
+  const exchanging: Exchanging = { [exchanger]: directly(sendOver(dispatcher, underWay)) }
+  return Object.assign(client, exchanging)
 }
 
 /**

@@ -258,6 +258,24 @@ describe("a lane", () => {
       assert.isBelow(memory() - before, 10_000_000)
     }))
 
+  it.effect("gives a turn without an Effect to whom it would not make wait, and no other", () =>
+    Effect.gen(function*() {
+      const { limiter, take, times } = yield* ledger
+      const at = (now: number, of = lane("x", 2)) => limiter.unsafeTake!(of, now)
+      assert.deepStrictEqual([at(0), at(0), at(0)], [true, true, false])
+      // It counts as any other: the third waits for the first.
+      const third = yield* Effect.fork(take("third", lane("x", 2)))
+      yield* TestClock.adjust("1024 millis")
+      assert.isFalse(at(1024), "not ahead of whoever waits")
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(third)
+      assert.deepStrictEqual(times, [["third", 1025]])
+      yield* limiter.pause(lane("x", 2), limited("AppAndApi", 3000))
+      assert.deepStrictEqual([at(3000), at(4024), at(4025)], [false, false, true])
+      yield* limiter.pause(lane("x", 2), new DingTalkError.IpBanned({ endpoint: "x", retryAfter: Duration.minutes(5) }))
+      assert.isFalse(at(60_000, lane("y")))
+    }))
+
   it.effect("one that is not paced is never made to wait, but for what the platform asks", () =>
     Effect.gen(function*() {
       const { limiter, take, times } = yield* ledger
@@ -319,6 +337,34 @@ describe("a pause", () => {
           other: sibling,
           "other app": foreign,
           "other host": 0
+        })
+      }))
+  }
+
+  for (
+    const [dimension, sibling, tenant] of [
+      ["AppAndApi", 0, 0],
+      ["OrgAndApp", 3000, 0],
+      ["SuiteAndOrg", 3000, 0],
+      ["Suite", 3000, 3000],
+      ["Server", 3000, 3000]
+    ] as const
+  ) {
+    it.effect(`of ${dimension} in one organisation`, () =>
+      Effect.gen(function*() {
+        const { limiter, take, times } = yield* ledger
+        const of = (tenant: string, endpoint?: string) => Limiter.lane({ ...lane(endpoint), tenant })
+        yield* limiter.pause(of("dingnorth"), limited(dimension, 3000))
+        yield* Effect.forkAll([
+          take("same", of("dingnorth")),
+          take("other", of("dingnorth", "contact.getUserByUnionId")),
+          take("other organisation", of("dingsouth"))
+        ])
+        yield* TestClock.adjust("2 minutes")
+        assert.deepStrictEqual(Object.fromEntries(times), {
+          same: 3000,
+          other: sibling,
+          "other organisation": tenant
         })
       }))
   }

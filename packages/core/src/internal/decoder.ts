@@ -76,7 +76,67 @@ const list = (ast: AST.TupleType): Decode => {
   }
 }
 
+type Roomy = new(isNever: boolean) => Record<string, unknown>
+
+/**
+ * Makes objects like `{}` with room for many fields: V8 goes by the assignments that it reads here, and later by what
+ * the first objects had. Otherwise it makes more room again and again, which takes as long as all else.
+ */
+const roomy = (): Roomy => {
+  function Roomy(this: any, isNever: boolean) {
+    if (isNever) {
+      this.a =
+        this.b =
+        this.c =
+        this.d =
+        this.e =
+        this.f =
+        this.g =
+        this.h =
+        this.i =
+        this.j =
+        this.k =
+        this.l =
+        this.m =
+        this.n =
+        this.o =
+        this.p =
+        this.q =
+        this.r =
+        this.s =
+        this.t =
+        this.u =
+        this.v =
+        this.w =
+        this.x =
+          0
+    }
+  }
+  Roomy.prototype = Object.prototype
+  return Roomy as unknown as Roomy
+}
+
+const record = (ast: AST.TypeLiteral): Decode => {
+  const [index] = ast.indexSignatures
+  if (ast.indexSignatures.length !== 1 || !AST.isStringKeyword(index.parameter)) return general(ast)
+  const decode = memoized(index.type)
+  return (input) => {
+    const value = isRecord(input) ? input : fromJsonText(input, "{")
+    if (!isRecord(value)) return departs
+    const out: Record<string, unknown> = {}
+    for (const name of Object.keys(value)) {
+      // Data, not the parent of data.
+      if (name === "__proto__") continue
+      const decoded = decode(value[name])
+      if (decoded === departs) return departs
+      out[name] = decoded
+    }
+    return out
+  }
+}
+
 const struct = (ast: AST.TypeLiteral): Decode => {
+  if (ast.propertySignatures.length === 0 && ast.indexSignatures.length > 0) return record(ast)
   if (
     ast.indexSignatures.length > 0 || ast.propertySignatures.length === 0 ||
     ast.propertySignatures.some(({ name }) => typeof name !== "string" || name === "__proto__")
@@ -91,10 +151,11 @@ const struct = (ast: AST.TypeLiteral): Decode => {
       nothing: takesNull(encoded) ? null : AST.isTupleType(encoded) ? [] : undefined
     }
   })
+  const Out = roomy()
   return (input) => {
     const value = isRecord(input) ? input : fromJsonText(input, "{")
     if (!isRecord(value)) return departs
-    const out: Record<string, unknown> = {}
+    const out = new Out(false)
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i]
       const before = value[field.name]
