@@ -13,7 +13,7 @@ const project = (name: string, root: string): TestProjectInlineConfiguration => 
 })
 
 export default [
-  ...["core", "auth", "http", "emulator"].map((name) => project(name, `packages/${name}`)),
+  ...["core", "auth", "http", "emulator", "store-redis", "store-sql"].map((name) => project(name, `packages/${name}`)),
   project("examples", "examples"),
   project("benchmarks", "benchmarks")
 ]

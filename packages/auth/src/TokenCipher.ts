@@ -89,7 +89,9 @@ declare const crypto: {
   }
 }
 declare const TextEncoder: new() => { readonly encode: (text: string) => Uint8Array }
-declare const TextDecoder: new() => { readonly decode: (bytes: Uint8Array) => string }
+declare const TextDecoder: new(label: string, options: { readonly ignoreBOM: boolean }) => {
+  readonly decode: (bytes: Uint8Array) => string
+}
 
 const MARK = "aes256gcm"
 const ID = /^[A-Za-z0-9_-]{1,32}$/
@@ -102,25 +104,31 @@ const failed = (description: string) => new TokenCipherError({ description })
  */
 export const isSealed = (text: string): boolean => text.startsWith(`${MARK}.`)
 
-const bytesOf = (id: string, secret: Redacted.Redacted): Either.Either<Uint8Array, string> =>
+/** `undefined` also for another spelling of the same bytes: what was written is all that opens. */
+const canonical = (text: string): Uint8Array | undefined => {
+  const bytes = Either.getOrUndefined(Encoding.decodeBase64Url(text))
+  return bytes !== undefined && Encoding.encodeBase64Url(bytes) === text ? bytes : undefined
+}
+
+// Never by its id: in a setting that was mixed up, that is where the secret is.
+const bytesOf = (which: string, secret: Redacted.Redacted): Either.Either<Uint8Array, string> =>
   Either.match(Encoding.decodeBase64(Redacted.value(secret).trim()), {
-    onLeft: () => Either.left(`the encryption key ${id} is not Base64`),
+    onLeft: () => Either.left(`${which} is not Base64`),
     onRight: (bytes) =>
       bytes.length === 32
         ? Either.right(bytes)
-        : Either.left(`the encryption key ${id} has ${bytes.length} bytes, and must have 32: openssl rand -base64 32`)
+        : Either.left(`${which} has ${bytes.length} bytes, and must have 32: openssl rand -base64 32`)
   })
 
 const check = (keys: ReadonlyArray<Key>): Either.Either<ReadonlyArray<readonly [string, Uint8Array]>, string> =>
   Either.gen(function*() {
     if (keys.length === 0) return yield* Either.left("no encryption key is given")
     const all: Array<readonly [string, Uint8Array]> = []
-    for (const { id, secret } of keys) {
-      if (!ID.test(id)) {
-        return yield* Either.left("the id of an encryption key must be 1 to 32 letters, digits, _ or -")
-      }
-      if (all.some(([known]) => known === id)) return yield* Either.left(`two encryption keys have the id ${id}`)
-      all.push([id, yield* bytesOf(id, secret)])
+    for (const [i, { id, secret }] of keys.entries()) {
+      const which = keys.length === 1 ? "the encryption key" : `encryption key ${i + 1} of ${keys.length}`
+      if (!ID.test(id)) return yield* Either.left(`the id of ${which} must be 1 to 32 letters, digits, _ or -`)
+      if (all.some(([known]) => known === id)) return yield* Either.left(`${which} has the id of another one`)
+      all.push([id, yield* bytesOf(which, secret)])
     }
     return all
   })
@@ -155,7 +163,7 @@ export const make = (options: Options): Effect.Effect<TokenCipher, TokenCipherEr
       keys.set(id, key)
     }
     const [sealer] = raw[0]!
-    const text = new TextDecoder()
+    const text = new TextDecoder("utf-8", { ignoreBOM: true })
     const bytes = new TextEncoder()
     const parameters = (iv: Uint8Array, name: string): GcmParameters => ({
       name: "AES-GCM",
@@ -182,19 +190,13 @@ export const make = (options: Options): Effect.Effect<TokenCipher, TokenCipherEr
               ? Effect.succeed(sealed)
               : Effect.fail(failed("it is not encrypted"))
           }
-          const parts = sealed.split(".")
-          const [, id = "", iv = "", data = ""] = parts
-          const key = keys.get(id)
-          if (key === undefined) {
-            return Effect.fail(failed(
-              ID.test(id) ? `it is encrypted with the key ${id}, which is not given` : "it is not what was written"
-            ))
-          }
-          const decoded = Either.all([Encoding.decodeBase64Url(iv), Encoding.decodeBase64Url(data)])
-          if (parts.length !== 4 || Either.isLeft(decoded) || decoded.right[0].length !== 12) {
+          const [, id = "", iv = "", data = "", ...more] = sealed.split(".")
+          const [nonce, secret] = [canonical(iv), canonical(data)]
+          if (!ID.test(id) || nonce?.length !== 12 || secret === undefined || more.length > 0) {
             return Effect.fail(failed("it is not what was written"))
           }
-          const [nonce, secret] = decoded.right
+          const key = keys.get(id)
+          if (key === undefined) return Effect.fail(failed(`it is encrypted with the key ${id}, which is not given`))
           return Effect.map(
             Effect.tryPromise({
               try: () => crypto.subtle.decrypt(parameters(nonce, name), key, secret),
@@ -214,12 +216,16 @@ export const make = (options: Options): Effect.Effect<TokenCipher, TokenCipherEr
  */
 export const config = (name = "DINGTALK_TOKEN_STORE_KEYS"): Config.Config<Options> =>
   Config.mapOrFail(Config.redacted(name), (setting) => {
-    const keys = Redacted.value(setting).split(",").map((each): Key => {
-      const [id = "", ...secret] = each.trim().split(":")
+    const parts = Redacted.value(setting).split(",").map((each) => each.trim())
+    const keys = parts.map((each): Key => {
+      const [id = "", ...secret] = each.split(":")
       return { id, secret: Redacted.make(secret.join(":")) }
     })
-    return Either.map(
-      Either.mapLeft(check(keys), (why) => ConfigError.InvalidData([name], why)),
-      () => ({ keys: keys as [Key, ...Array<Key>] })
-    )
+    const checked = parts.every((each) => each.includes(":"))
+      ? check(keys)
+      : Either.left("every encryption key is written as <id>:<Base64>, with a comma between two of them")
+    return Either.mapBoth(checked, {
+      onLeft: (why) => ConfigError.InvalidData([name], why),
+      onRight: () => ({ keys: keys as [Key, ...Array<Key>] })
+    })
   })

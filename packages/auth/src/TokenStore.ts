@@ -195,6 +195,9 @@ export interface Options {
 const escape = (part: string): string =>
   part.replace(/[^A-Za-z0-9._:-]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
+// `=` is in no escaped part: a host without `https://` is not taken for the one with it.
+const hostOf = (host: string): string => host.startsWith("https://") ? escape(host.slice(8)) : `=${escape(host)}`
+
 /**
  * The name of a key, in ASCII: `host/clientId/kind/subject`.
  *
@@ -209,7 +212,7 @@ const escape = (part: string): string =>
  * ```
  */
 export const nameOf = (key: Key): string =>
-  [key.host.replace(/^https:\/\//, ""), key.clientId, key.kind, key.subject ?? ""].map(escape).join("/")
+  [hostOf(key.host), escape(key.clientId), escape(key.kind), escape(key.subject ?? "")].join("/")
 
 const LONGEST_NAME = 512
 
@@ -230,6 +233,11 @@ const countFailure = (operation: string): void =>
 
 const codec = Schema.parseJson(StoredToken)
 
+/** In ASCII, as stores are promised. */
+const encode = (token: StoredToken): string =>
+  Schema.encodeSync(codec)(token)
+    .replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
 declare const crypto: { readonly getRandomValues: <A extends Uint8Array>(bytes: A) => A }
 declare const btoa: (text: string) => string
 
@@ -238,6 +246,14 @@ const random = Effect.sync(() =>
   btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))))
     .replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")
 )
+
+const NOTHING: Found = { token: undefined, version: undefined }
+
+// A driver has the last word on what a backing gives, whatever its type says.
+const isRow = (row: unknown): row is Row => {
+  const { text, version } = (row ?? {}) as Record<string, unknown>
+  return typeof text === "string" && typeof version === "string"
+}
 
 /**
  * A store over what can read, compare and set: adds encryption, bounds every operation in time, leaves a store alone
@@ -256,6 +272,7 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
     const coolDown = Duration.toMillis(options.coolDown ?? "5 seconds")
     const leaseFor = Duration.decode(options.leaseFor ?? "3 seconds")
     let failedAt = -Infinity
+    let isOut = false
 
     const bounded = <A>(
       operation: TokenStoreError["operation"],
@@ -274,10 +291,14 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
           const description = "not asked, for it failed a moment ago"
           return Effect.fail(new TokenStoreError({ operation, description }))
         }
-        return effect(name).pipe(
+        const failedBefore = failedAt
+        return Effect.suspend(() => effect(name)).pipe(
           Effect.sandbox,
+          // What else a driver throws may show what it was given.
           Effect.mapError((cause) =>
-            cause._tag === "Fail" ? cause.error : new TokenStoreError({ operation, description: "the store broke" })
+            cause._tag === "Fail" && cause.error instanceof TokenStoreError
+              ? cause.error
+              : new TokenStoreError({ operation, description: "the store broke" })
           ),
           // A driver that does not let itself be interrupted is not waited for either.
           Effect.interruptible,
@@ -287,9 +308,12 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
             onTimeout: () =>
               new TokenStoreError({ operation, description: `no answer within ${Duration.format(timeout)}` })
           }),
+          // One that was under way already says nothing of a failure since.
+          Effect.tap(() => Effect.sync(() => void (isOut = isOut && failedAt !== failedBefore))),
           Effect.tapError((error) => {
             countFailure(operation)
-            const isNew = failedAt === -Infinity || clock.unsafeCurrentTimeMillis() - failedAt >= coolDown
+            const isNew = !isOut
+            isOut = true
             failedAt = clock.unsafeCurrentTimeMillis()
             return isNew
               ? Effect.logWarning("DingTalk token store failed; tokens are kept in memory meanwhile").pipe(
@@ -332,27 +356,29 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
       read: (key) =>
         Effect.flatMap(bounded("read", key, backing.read), (row): Effect.Effect<Found> =>
           row === undefined
-            ? Effect.succeed({ token: undefined, version: undefined })
-            : Effect.map(legible(nameOf(key), row), (token) => ({ token, version: row.version }))),
+            ? Effect.succeed(NOTHING)
+            : isRow(row)
+            ? Effect.map(legible(nameOf(key), row), (token) => ({ token, version: row.version }))
+            : Effect.as(unreadable(nameOf(key), "the store did not answer with a row"), NOTHING)),
       write: (key, token, { keepFor, replaces }) =>
         Effect.gen(function*() {
           const now = yield* Clock.currentTimeMillis
           const left = keepFor === undefined ? Math.max(token.expiresAt - now, 1000) : Duration.toMillis(keepFor)
           const version = yield* random
-          const clear = Schema.encodeSync(codec)(token)
+          const clear = encode(token)
           const written = yield* bounded("write", key, (name) =>
             Effect.flatMap(
               cipher === undefined ? Effect.succeed(clear) : cipher.seal(clear, name),
               (text) => backing.write(name, { text, version }, { replaces, keepFor: Duration.millis(left) })
             ))
-          return written ? version : undefined
+          return written === true ? version : undefined
         }),
       remove: (key) => bounded("remove", key, backing.remove),
       lease: (key) =>
         Effect.flatMap(random, (owner) => {
           const acquire = bounded("acquire", key, (name) => backing.acquire(name, owner, leaseFor))
           const release = bounded("release", key, (name) => backing.release(name, owner))
-          return Effect.map(acquire, (isOurs) => isOurs ? { renew: acquire, release } : undefined)
+          return Effect.map(acquire, (isOurs) => isOurs === true ? { renew: acquire, release } : undefined)
         })
     }
   })

@@ -1,0 +1,4 @@
+import { forEachDatabase, only } from "./databases.js"
+import { contract } from "./suite/contract.js"
+
+await forEachDatabase(contract, [only.mysql])
