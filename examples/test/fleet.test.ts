@@ -2,7 +2,7 @@ import { Emulator, EmulatorServer, Fault } from "@effect-dingtalk/emulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import type { ChildProcess } from "node:child_process"
-import { spawn } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { connect } from "node:net"
@@ -75,6 +75,16 @@ const worker = (options: {
     }
   })
 
+const example = (store: string): Effect.Effect<string> =>
+  Effect.async((resume) => {
+    execFile(
+      process.execPath,
+      ["--import", "tsx", fileURLToPath(new URL("../src/fleet.ts", import.meta.url)), store],
+      { env: { ...process.env, DATABASE_URL, REDIS_URL }, timeout: 100_000 },
+      (_error, out, err) => resume(Effect.succeed(out + err))
+    )
+  })
+
 const LIFE = 6000
 
 const fleet = (store: "postgres" | "redis") =>
@@ -134,6 +144,15 @@ for (
         }).pipe(Effect.provide(platform)),
       120_000
     )
+
+    it.live("the example says that one token was fetched", () =>
+      Effect.gen(function*() {
+        const out = yield* example(store)
+        assert.match(out, /the platform saw 1 token request for 40 calls/)
+        // A machine that is busy may miss the second that a store has; that costs one request more, and no call.
+        assert.match(out, /the platform saw [12] token request for 50 calls/)
+        assert.notInclude(out, "quickstart-secret")
+      }), 120_000)
 
     it.live("go on when the one that fetches is killed in the middle", () =>
       Effect.gen(function*() {

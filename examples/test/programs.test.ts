@@ -93,4 +93,24 @@ describe("the programs", () => {
         "dingcanteen  1 token for 1 calls"
       ])
     }))
+
+  it.live("a third-party app waits for its ticket, and has a token for each organisation", () =>
+    Effect.gen(function*() {
+      const { code, err, out } = yield* run("third-party-app")
+      assert.strictEqual(err, "")
+      assert.strictEqual(code, 0)
+      for (
+        const line of [
+          /dingquickstartcorp, zhangsan: .*no suite ticket has been received yet/,
+          /dingquickstartcorp, zhangsan: John, Technical Director/,
+          /dingquickstartcorp, wangwu: nobody by that id/,
+          /dingpartnercorp, zhangsan: Zhang San of Partner, Buyer/,
+          /dingpartnercorp, wangwu: Wang Wu, Director/,
+          /dingstranger, zhangsan: .*has not authorised the app/,
+          /1 token request for dingquickstartcorp/,
+          /1 token request for dingpartnercorp/
+        ]
+      ) assert.match(out, line)
+      assert.notMatch(out, /suite-quickstart-secret|[0-9a-f]{32}/)
+    }))
 })
