@@ -26,6 +26,10 @@ export const FAULTS = [
   "token rejected",
   "wrong shape",
   "secret repeated",
+  "quota",
+  "permission",
+  "nobody",
+  "foreign address",
   "hang"
 ] as const
 
@@ -127,14 +131,17 @@ export const start = (options: { readonly share: number; readonly seed: number }
     JSON.stringify(right(userid)).slice(0, -20)
   ]
 
-  const rejectToken = (response: ServerResponse, userid: string) =>
+  const refuse = (response: ServerResponse, sub_code: string, sub_msg: string, request_id: string) =>
     json(response, {
       errcode: 88,
-      sub_code: "40014",
-      sub_msg: "不合法的access_token",
-      errmsg: "ding talk error[subcode=40014,submsg=不合法的access_token]",
-      request_id: requestIdOf(userid)
+      sub_code,
+      sub_msg,
+      errmsg: `ding talk error[subcode=${sub_code},submsg=${sub_msg}]`,
+      request_id
     })
+
+  const rejectToken = (response: ServerResponse, userid: string) =>
+    refuse(response, "40014", "不合法的access_token", requestIdOf(userid))
 
   const fail = (fault: Fault, response: ServerResponse, userid: string, token: string) => {
     const request_id = requestIdOf(userid)
@@ -142,13 +149,7 @@ export const start = (options: { readonly share: number; readonly seed: number }
       case "throttled":
         return json(response, { errcode: 90018, errmsg: penaltyThatEnds(), request_id })
       case "throttled by the gateway":
-        return json(response, {
-          errcode: 88,
-          sub_code: "90018",
-          sub_msg: penaltyThatEnds(),
-          errmsg: `ding talk error[subcode=90018,submsg=${penaltyThatEnds()}]`,
-          request_id
-        })
+        return refuse(response, "90018", penaltyThatEnds(), request_id)
       case "busy":
         return json(response, { errcode: -1, errmsg: "系统繁忙", request_id })
       case "busy by status":
@@ -174,6 +175,23 @@ export const start = (options: { readonly share: number; readonly seed: number }
       }
       case "secret repeated":
         return json(response, { errcode: 40035, errmsg: `bad parameter access_token=${token}`, request_id })
+      case "quota":
+        return json(response, {
+          errcode: 90020,
+          errmsg: "您的企业本月api调用量已超过限制,调用量:10001次,额度:10000次,请登录开发者后台-资源管理-查看用量明细",
+          request_id
+        })
+      case "permission":
+        return refuse(response, "60011", "没有调用该接口的权限", request_id)
+      case "nobody":
+        return json(response, { errcode: 60121, errmsg: "找不到该用户", request_id })
+      case "foreign address":
+        return refuse(
+          response,
+          "60020",
+          `访问ip不在白名单之中,request ip=14.153.172.241 appKey(${token})`,
+          request_id
+        )
       case "hang":
         // Until the caller gives up.
         return
