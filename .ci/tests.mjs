@@ -12,7 +12,7 @@ const broken = testResults.filter(({ assertionResults, status }) =>
   status === "failed" && !assertionResults.some((test) => test.status === "failed")
 )
 const ran = new Set(testResults.map(({ name }) => resolve(name)))
-const left = [...packages.map(({ dir }) => dir), resolve(root, "examples")]
+const left = [...packages.map(({ dir }) => dir), resolve(root, "examples"), resolve(root, "benchmarks")]
   .flatMap((dir) => files(resolve(dir, "test"), ".test.ts"))
   .filter((file) => !ran.has(file))
 
