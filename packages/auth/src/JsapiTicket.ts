@@ -70,14 +70,17 @@ declare const crypto: {
 }
 declare const TextEncoder: new() => { readonly encode: (text: string) => Uint8Array }
 
-/** The platform compares with the URL in its decoded form (reference 1.7). */
+/**
+ * The platform compares with the URL in its decoded form (reference 1.7), where `+` is a space: its own samples decode
+ * the query as a form.
+ */
 const decoded = (url: string): string => {
   const hash = url.indexOf("#")
   const page = hash === -1 ? url : url.slice(0, hash)
   const mark = page.indexOf("?")
   if (mark === -1) return page
   try {
-    return page.slice(0, mark + 1) + decodeURIComponent(page.slice(mark + 1))
+    return page.slice(0, mark + 1) + decodeURIComponent(page.slice(mark + 1).replaceAll("+", " "))
   } catch {
     return page
   }
@@ -121,16 +124,19 @@ export const make = (options: ManyOptions = {}): Effect.Effect<Service, never, A
     // Several hosts, or several organisations, may be served by one process.
     const platforms = new Map<string, DingTalk.Service>()
     const of = yield* upkeep.many((name) => {
-      const dingtalk = platforms.get(name)!
+      const { corpId, host } = platforms.get(name)!
       return {
-        key: { host: dingtalk.host ?? "", clientId, kind: "jsapiTicket", subject: dingtalk.corpId },
+        key: { host: host ?? "", clientId, kind: "jsapiTicket", subject: corpId },
         endpoint: OAuth2.CreateJsapiTicket.name,
-        fetch: Effect.map(
-          dingtalk.call(OAuth2.CreateJsapiTicket, {}),
-          ({ expireIn, jsapiTicket }) => ({ value: jsapiTicket, expireIn })
+        // By whoever asked last: the one who asked first may be closed by now.
+        fetch: Effect.suspend(() =>
+          Effect.map(
+            platforms.get(name)!.call(OAuth2.CreateJsapiTicket, {}),
+            ({ expireIn, jsapiTicket }) => ({ value: jsapiTicket, expireIn })
+          )
         )
       }
-    }, options)
+    }, { ...options, onDrop: (name) => platforms.delete(name) })
 
     const get = Effect.flatMap(DingTalk.DingTalk, (dingtalk) => {
       const name = `${dingtalk.host ?? ""} ${dingtalk.corpId ?? ""}`
@@ -146,7 +152,8 @@ export const make = (options: ManyOptions = {}): Effect.Effect<Service, never, A
             return yield* new TransportError({
               endpoint: OAuth2.CreateJsapiTicket.name,
               reason: "Encode",
-              description: "url: expected the absolute URL of the page"
+              path: "url",
+              description: "expected the absolute URL of the page"
             })
           }
           const ticket = yield* get

@@ -110,6 +110,12 @@ const isSame = (self: string, that: string): boolean => {
   return difference === 0
 }
 
+/** Of an address, of what follows its host, or of a query by itself. */
+const queryOf = (text: string): string => {
+  const [address = ""] = text.split("#", 1)
+  return /^(?:[a-z][a-z0-9+.-]*:|\/|\?)/i.test(address) ? address.slice(address.indexOf("?") + 1) : address
+}
+
 const textOf = (fields: Readonly<Record<string, unknown>>, name: string): string | undefined => {
   const value = Object.hasOwn(fields, name) ? fields[name] : undefined
   return typeof value === "string" && value.trim() !== "" ? value : undefined
@@ -127,16 +133,16 @@ export const finish = (
   state: Redacted.Redacted | undefined
 ): Effect.Effect<Redacted.Redacted, SignInRefused> =>
   Effect.suspend(() => {
-    const fields = typeof callback === "string"
-      ? Object.fromEntries(new URLSearchParams(callback.slice(callback.indexOf("?") + 1)))
-      : callback
+    const fields = typeof callback === "string" ? Object.fromEntries(new URLSearchParams(queryOf(callback))) : callback
     const returned = textOf(fields, "state")
     const expected = state === undefined ? "" : Redacted.value(state)
     if (returned === undefined || expected === "" || !isSame(returned, expected)) {
       return new SignInRefused({ reason: "State" })
     }
     const error = textOf(fields, "error")
-    if (error !== undefined) return new SignInRefused({ reason: "Denied", error: error.slice(0, 200) })
+    if (error !== undefined) {
+      return new SignInRefused({ reason: "Denied", error: error.replace(/\p{Cc}/gu, " ").slice(0, 200) })
+    }
     const code = textOf(fields, "authCode") ?? textOf(fields, "code")
     return code === undefined ? new SignInRefused({ reason: "Malformed" }) : Effect.succeed(Redacted.make(code))
   })

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import type { CommonError } from "@effect-dingtalk/core/DingTalkError"
-import { InvalidCredentials } from "@effect-dingtalk/core/DingTalkError"
+import { InvalidCredentials, TransportError } from "@effect-dingtalk/core/DingTalkError"
 import * as OAuth2 from "@effect-dingtalk/core/OAuth2"
 import * as Transport from "@effect-dingtalk/core/Transport"
 import * as Clock from "effect/Clock"
@@ -42,7 +42,10 @@ export class SuiteTicketError extends Schema.TaggedError<SuiteTicketError>("@eff
  * @category models
  */
 export interface Service {
-  /** the latest, of all that any process has received; fails where there is none yet */
+  /**
+   * the latest, of all that any process has received; fails with `InvalidCredentials`, which says what to do, where there
+   * is none yet, and with `TransportError` (`Store`) where nobody can say because the store does not answer
+   */
   readonly get: Effect.Effect<Redacted.Redacted, CommonError>
   /**
    * Hand every pushed event to this, decrypted and parsed, in any of the three forms of the platform: of a Stream
@@ -101,9 +104,13 @@ const parsed = (value: unknown): unknown => {
   }
 }
 
+// Below this, a time since the epoch is in seconds.
+const SECONDS_UNTIL = 1e11
+
 const millis = (value: unknown): number | undefined => {
   const number = typeof value === "number" || (typeof value === "string" && value !== "") ? Number(value) : NaN
-  return Number.isFinite(number) && number > 0 ? number : undefined
+  if (!Number.isFinite(number) || number <= 0) return undefined
+  return number < SECONDS_UNTIL ? number * 1000 : number
 }
 
 /** `undefined` where the event is of another kind, or of another app. */
@@ -140,6 +147,10 @@ interface Known {
 
 // No push is lost for so long; then it is too old to be of use.
 const KEEP = Duration.days(30)
+// A time that is further ahead than clocks differ is none: every later ticket would be taken for an older one.
+const AHEAD = Duration.toMillis("1 day")
+// Whoever is first each time has brought a newer ticket, or else this store cannot compare.
+const ATTEMPTS = 5
 
 /**
  * @since 0.1.0
@@ -160,32 +171,55 @@ export const make = (options: {
       if (found.token !== undefined && (known === undefined || found.token.issuedAt > known.at)) {
         known = { ticket: found.token.value, at: found.token.issuedAt }
       }
-      return found
     }
 
-    const write = (store: TokenStore.Service, pushed: Known): Effect.Effect<void, TokenStore.TokenStoreError> =>
+    const write = (
+      store: TokenStore.Service,
+      pushed: Known,
+      attempts = ATTEMPTS
+    ): Effect.Effect<void, TokenStore.TokenStoreError> =>
       Effect.flatMap(store.read(key), (found) => {
         // The same one again, or an older one that was on its way for longer.
         if (found.token !== undefined && found.token.issuedAt >= pushed.at) return Effect.void
         const token = { value: pushed.ticket, issuedAt: pushed.at, expiresAt: pushed.at + Duration.toMillis(KEEP) }
         return Effect.flatMap(
           store.write(key, token, { replaces: found.version, keepFor: KEEP }),
-          (version) => version === undefined ? write(store, pushed) : Effect.void
+          (version) => {
+            if (version !== undefined) return Effect.void
+            if (attempts > 1) return write(store, pushed, attempts - 1)
+            return Effect.fail(
+              new TokenStore.TokenStoreError({ operation: "write", description: "the suite ticket was not taken" })
+            )
+          }
         )
       })
 
+    const none = new InvalidCredentials({
+      endpoint: OAuth2.GetSuiteAccessToken.name,
+      advice: "no suite ticket has been received yet; hand the platform's events to SuiteTicket.receive"
+    })
+    const unknown = (error: TokenStore.TokenStoreError) =>
+      new TransportError({
+        endpoint: OAuth2.GetSuiteAccessToken.name,
+        reason: "Store",
+        description: `no suite ticket is at hand, and the store that may have one does not answer: ${error.message}`
+      })
+    const latest = Effect.suspend(() => known === undefined ? Effect.fail(none) : Effect.succeed(known.ticket))
+
     return {
-      get: options.fixed !== undefined ? Effect.succeed(options.fixed) : Effect.flatMap(
+      get: options.fixed !== undefined
+        ? Effect.succeed(options.fixed)
+        : store === undefined
+        ? latest
         // Another process may have received a newer one.
-        store === undefined ? Effect.void : Effect.ignore(Effect.map(store.read(key), learn)),
-        () =>
-          known !== undefined ? Effect.succeed(known.ticket) : Effect.fail(
-            new InvalidCredentials({
-              endpoint: OAuth2.GetSuiteAccessToken.name,
-              advice: "no suite ticket has been received yet; hand the platform's events to SuiteTicket.receive"
-            })
-          )
-      ),
+        : Effect.matchEffect(store.read(key), {
+          onSuccess: (found): Effect.Effect<Redacted.Redacted, CommonError> => {
+            learn(found)
+            return latest
+          },
+          onFailure: (error): Effect.Effect<Redacted.Redacted, CommonError> =>
+            known === undefined ? Effect.fail(unknown(error)) : latest
+        }),
       receive: (event) =>
         Effect.gen(function*() {
           const pushed = pushedOf(event, options.suiteKey)
@@ -193,7 +227,8 @@ export const make = (options: {
           if (typeof pushed.ticket !== "string" || pushed.ticket.trim() === "") {
             return yield* new SuiteTicketError({ field: pushed.field, description: "is not a text" })
           }
-          const at = pushed.at ?? (yield* Clock.currentTimeMillis)
+          const now = yield* Clock.currentTimeMillis
+          const at = pushed.at === undefined || pushed.at > now + AHEAD ? now : pushed.at
           const next = { ticket: Redacted.make(pushed.ticket), at }
           if (known === undefined || at > known.at) known = next
           if (store !== undefined) yield* write(store, next)

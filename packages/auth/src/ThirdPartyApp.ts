@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as AccessToken from "@effect-dingtalk/core/AccessToken"
 import type { CommonError } from "@effect-dingtalk/core/DingTalkError"
 import * as OAuth2 from "@effect-dingtalk/core/OAuth2"
 import { OrganizationTokens } from "@effect-dingtalk/core/OrganizationTokens"
@@ -14,7 +15,7 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as AppCredentials from "./AppCredentials.js"
 import * as Upkeep from "./internal/upkeep.js"
@@ -32,19 +33,26 @@ export interface Options extends AppCredentials.Service, ManyOptions {
   readonly suiteTicket?: Redacted.Redacted | undefined
 }
 
-// A ticket that was refused would be refused again; the next push, or another process, brings a newer one.
-const withTicket = <A>(
-  tickets: SuiteTicket.Service,
-  exchange: (ticket: Redacted.Redacted) => Effect.Effect<A, CommonError>
-) => {
-  let refused: { readonly ticket: string; readonly error: CommonError } | undefined
-  return Effect.flatMap(tickets.get, (ticket): Effect.Effect<A, CommonError> => {
-    if (refused !== undefined && refused.ticket === Redacted.value(ticket)) return Effect.fail(refused.error)
-    return Effect.tapError(exchange(ticket), (error) =>
-      Effect.sync(() => {
-        if (isOfTicket(error)) refused = { ticket: Redacted.value(ticket), error }
-      }))
-  })
+/**
+ * A ticket that was refused for one organisation would be refused for each, and again; the next push, or another process,
+ * brings a newer one.
+ */
+const exchangesOf = (tickets: SuiteTicket.Service) => {
+  let refused: { readonly ticket: Redacted.Redacted; readonly error: CommonError } | undefined
+  const ticket = Effect.flatMap(
+    tickets.get,
+    (ticket) =>
+      refused !== undefined && AccessToken.isSame(refused.ticket, ticket)
+        ? Effect.fail(refused.error)
+        : Effect.succeed(ticket)
+  )
+  const withTicket = <A>(exchange: (ticket: Redacted.Redacted) => Effect.Effect<A, CommonError>) =>
+    Effect.flatMap(ticket, (ticket) =>
+      Effect.tapError(exchange(ticket), (error) =>
+        Effect.sync(() => {
+          if (isOfTicket(error)) refused = { ticket, error }
+        })))
+  return { ticket, withTicket }
 }
 
 const isOfTicket = (error: CommonError): boolean =>
@@ -63,6 +71,7 @@ export const make = (options: Options): Effect.Effect<
     const transport = yield* Transport.Transport
     const { clientId: suiteKey, clientSecret: suiteSecret } = options
     const tickets = yield* SuiteTicket.make({ suiteKey, fixed: options.suiteTicket })
+    const { ticket, withTicket } = exchangesOf(tickets)
     const upkeep = yield* Upkeep.make(options)
     const host = transport.hosts.api
     // A fixed ticket is never replaced: its refusal lasts like that of a secret.
@@ -72,22 +81,26 @@ export const make = (options: Options): Effect.Effect<
       key: { host, clientId: suiteKey, kind: "suite" },
       endpoint: OAuth2.GetSuiteAccessToken.name,
       isPassing,
-      fetch: withTicket(tickets, (suiteTicket) =>
+      ready: ticket,
+      fetch: withTicket((suiteTicket) =>
         Transport.exchange(OAuth2.GetSuiteAccessToken, { suiteKey, suiteSecret, suiteTicket }).pipe(
           Effect.provideService(Transport.Transport, transport),
           Effect.map(({ accessToken, expireIn }) => ({ value: accessToken, expireIn }))
-        ))
+        )
+      )
     })
 
     const of = yield* upkeep.many((authCorpId) => ({
       key: { host, clientId: suiteKey, kind: "authorized", subject: authCorpId },
       endpoint: OAuth2.GetCorpAccessToken.name,
       isPassing,
-      fetch: withTicket(tickets, (suiteTicket) =>
+      ready: ticket,
+      fetch: withTicket((suiteTicket) =>
         Transport.exchange(OAuth2.GetCorpAccessToken, { suiteKey, suiteSecret, authCorpId, suiteTicket }).pipe(
           Effect.provideService(Transport.Transport, transport),
           Effect.map(({ accessToken, expireIn }) => ({ value: accessToken, expireIn }))
-        ))
+        )
+      )
     }), options)
 
     return Context.empty().pipe(

@@ -301,8 +301,8 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
               : new TokenStoreError({ operation, description: "the store broke" })
           ),
           // A driver that does not let itself be interrupted is not waited for either.
-          Effect.interruptible,
           Effect.disconnect,
+          Effect.interruptible,
           Effect.timeoutFail({
             duration: timeout,
             onTimeout: () =>

@@ -5,8 +5,8 @@
  * @since 0.1.0
  */
 import * as DingTalk from "@effect-dingtalk/core/DingTalk"
-import type { CommonError, InvalidAuthCode } from "@effect-dingtalk/core/DingTalkError"
-import { SignInRequired, TransportError } from "@effect-dingtalk/core/DingTalkError"
+import type { CommonError, InvalidAuthCode, SignInRequired } from "@effect-dingtalk/core/DingTalkError"
+import { TransportError } from "@effect-dingtalk/core/DingTalkError"
 import * as OAuth2 from "@effect-dingtalk/core/OAuth2"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -110,15 +110,7 @@ export const signIn = (
     const fork = yield* Background.make()
     const signedIn = yield* UserSession.signIn({ authCode: options.authCode, timeout: options.timeout })
     const tokens = yield* signedIn.tokens
-    const stored = durableRotation.toStored(tokens)
-    const found = yield* Effect.option(store.read(key))
-    yield* durableRotation.keepAtLast(
-      store,
-      key,
-      stored,
-      found._tag === "Some" ? found.value.version : undefined,
-      fork
-    )
+    yield* durableRotation.begin(store, key, durableRotation.toStored(tokens), fork)
     return yield* start(tokens, key, options)
   })
 

@@ -27,6 +27,14 @@ const refresh = {
   grantType: "refresh_token",
   refreshToken: secret("REFRESH")
 }
+const legacy = { appkey: "dingexample", appsecret: secret("SECRET") }
+const organization = {
+  corpId: "dingcorp",
+  client_id: "dingexample",
+  client_secret: secret("SECRET"),
+  grant_type: "client_credentials"
+}
+const suite = { suiteKey: "suiteexample", suiteSecret: secret("SECRET"), suiteTicket: secret("TICKET") }
 const zhangsan = { userid: "zhangsan" }
 const union = { unionid: "z21HjQliSzpw0YWxxxxx" }
 const me = { unionId: "me" }
@@ -116,6 +124,122 @@ const cases: Record<string, Case> = {
   "oauth2.getUserToken.unknown-path": {
     endpoint: OAuth2.GetUserToken,
     error: { _tag: "InvalidRequest", code: "InvalidAction.NotFound", status: 404 }
+  },
+  "oauth2.getToken.success": {
+    endpoint: OAuth2.GetToken,
+    payload: legacy,
+    value: { access_token: secret("ACCESS"), expires_in: 7200 }
+  },
+  "oauth2.getToken.wrong-credentials": {
+    endpoint: OAuth2.GetToken,
+    payload: legacy,
+    error: { _tag: "InvalidCredentials", code: "40096" }
+  },
+  "oauth2.getOrganizationToken.success": {
+    endpoint: OAuth2.GetOrganizationToken,
+    payload: organization,
+    value: { access_token: secret("ACCESS"), expires_in: 7200 }
+  },
+  "oauth2.getOrganizationToken.unknown": {
+    endpoint: OAuth2.GetOrganizationToken,
+    payload: organization,
+    error: { _tag: "Unavailable", code: "unknownError" }
+  },
+  "oauth2.getOrganizationToken.unauthorized": {
+    endpoint: OAuth2.GetOrganizationToken,
+    payload: organization,
+    error: { _tag: "PermissionDenied", code: "unauthorized.client" }
+  },
+  "oauth2.getCorpAccessToken.success": {
+    endpoint: OAuth2.GetCorpAccessToken,
+    payload: { ...suite, authCorpId: "dingcorp" },
+    value: { accessToken: secret("ACCESS"), expireIn: 7200 }
+  },
+  "oauth2.getCorpAccessToken.wrong-key": {
+    endpoint: OAuth2.GetCorpAccessToken,
+    payload: { ...suite, authCorpId: "dingcorp" },
+    error: { _tag: "InvalidCredentials", code: "invalidSuiteKey" }
+  },
+  "oauth2.getCorpAccessToken.old-ticket": {
+    endpoint: OAuth2.GetCorpAccessToken,
+    payload: { ...suite, authCorpId: "dingcorp" },
+    error: { _tag: "InvalidCredentials", code: "invalidSuiteTicket" }
+  },
+  "oauth2.getCorpAccessToken.unauthorised": {
+    endpoint: OAuth2.GetCorpAccessToken,
+    payload: { ...suite, authCorpId: "dingcorp" },
+    error: { _tag: "PermissionDenied", code: "invalidAuthInfo" }
+  },
+  "oauth2.getSuiteAccessToken.success": {
+    endpoint: OAuth2.GetSuiteAccessToken,
+    payload: suite,
+    value: { accessToken: secret("ACCESS"), expireIn: 7200 }
+  },
+  "oauth2.getSuiteAccessToken.wrong-credentials": {
+    endpoint: OAuth2.GetSuiteAccessToken,
+    payload: suite,
+    error: { _tag: "InvalidCredentials", code: "invalidClientIdOrSecret" }
+  },
+  "oauth2.getAuthInfo.no-organisation": {
+    endpoint: OAuth2.GetAuthInfo,
+    payload: { authCorpId: "dingcorp" },
+    error: { _tag: "ApiError", code: "orgNotExist" }
+  },
+  "oauth2.getSsoAccessToken.success": {
+    endpoint: OAuth2.GetSsoAccessToken,
+    payload: { corpid: "dingcorp", ssoSecret: secret("SECRET") },
+    value: { accessToken: secret("ACCESS"), expireIn: 3600 }
+  },
+  "oauth2.getSsoUserInfo.success": {
+    endpoint: OAuth2.GetSsoUserInfo,
+    payload: { code: secret("CODE") },
+    value: {
+      corpId: "dingcorp",
+      corpName: "…",
+      userId: "zhangsan",
+      email: "test@xxx.com",
+      userName: "张三",
+      avatar: "https://static.example/a.png",
+      isAdmin: true
+    }
+  },
+  "oauth2.getSsoUserInfo.code-refused": {
+    endpoint: OAuth2.GetSsoUserInfo,
+    payload: { code: secret("CODE") },
+    error: { _tag: "InvalidAuthCode", code: "invalidCode" }
+  },
+  "oauth2.getSsoUserInfo.token-rejected": {
+    endpoint: OAuth2.GetSsoUserInfo,
+    payload: { code: secret("CODE") },
+    error: { _tag: "TokenExpired", code: "invalidToken" }
+  },
+  "oauth2.createJsapiTicket.success": {
+    endpoint: OAuth2.CreateJsapiTicket,
+    payload: {},
+    value: { jsapiTicket: secret("TICKET"), expireIn: 7200 }
+  },
+  "oauth2.createJsapiTicket.busy": {
+    endpoint: OAuth2.CreateJsapiTicket,
+    payload: {},
+    error: { _tag: "Unavailable", code: "systemBusy" }
+  },
+  "contact.getUserInfo.success": {
+    endpoint: Contact.GetUserInfo,
+    payload: { code: secret("CODE") },
+    value: {
+      userid: "zhangsan",
+      unionid: "z21HjQliSzpw0YWxxxxx",
+      associated_unionid: "N2o5U3axxxx",
+      device_id: "12drtfxxxxx",
+      sys: true,
+      sys_level: 1,
+      name: "张三"
+    }
+  },
+  "contact.getUserInfo.code-refused": {
+    endpoint: Contact.GetUserInfo,
+    payload: { code: secret("CODE") },
+    error: { _tag: "InvalidAuthCode", code: "40078" }
   },
   "contact.getUser.success": {
     endpoint: Contact.GetUser,

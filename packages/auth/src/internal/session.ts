@@ -38,6 +38,13 @@ export const signInRequired = (cause?: InvalidAuthCode) => {
   return new SignInRequired(context)
 }
 
+/**
+ * Somebody has signed the person out: the access token at hand is of no use any more either.
+ *
+ * @internal
+ */
+export class Ended extends SignInRequired {}
+
 /** @internal */
 export const toTokens = (answer: OAuth2.UserToken, askedAt: number, before?: UserTokens): UserTokens => ({
   accessToken: answer.accessToken,
@@ -122,13 +129,22 @@ export const start = (
     // An exchange spends its refresh token, so it is never given up: who no longer waits leaves it to the next.
     let underWay: Fiber.RuntimeFiber<tokenCell.Issued, Failure> | undefined
 
+    const begin = (rejected: Redacted.Redacted | undefined) => {
+      const fiber = fork(rotate(rejected))
+      // What it brings is left to the next; why it failed says nothing to who comes later.
+      fiber.addObserver((exit) => {
+        if (Exit.isFailure(exit) && underWay === fiber) underWay = undefined
+      })
+      return fiber
+    }
+
     const acquire = (rejected: Redacted.Redacted | undefined): Effect.Effect<tokenCell.Issued, Failure> =>
       Effect.suspend(() => {
-        const fiber = underWay ??= fork(rotate(rejected))
+        const fiber = underWay ??= begin(rejected)
         return Fiber.join(fiber).pipe(
           Effect.onExit(() =>
             Effect.sync(() => {
-              if (fiber.unsafePoll() !== null) underWay = undefined
+              if (fiber.unsafePoll() !== null && underWay === fiber) underWay = undefined
             })
           ),
           Effect.timeoutFail({ duration: timeout, onTimeout: () => late(timeout) })
@@ -138,6 +154,7 @@ export const start = (
     const cell = yield* tokenCell.make<Failure>({
       acquire,
       finality: (error) => error._tag === "SignInRequired" ? overFor : undefined,
+      ends: (error) => error instanceof Ended,
       refresh: "onDemand",
       fork,
       initial: tokens

@@ -37,6 +37,8 @@ export interface Options<E> {
   ) => Effect.Effect<Issued, E>
   /** a failure that asking again cannot mend, and for how long nobody asks then */
   readonly finality: (error: E) => Duration.Duration | undefined
+  /** a failure that is the end of the token in use too, however long that would live */
+  readonly ends?: ((error: E) => boolean) | undefined
   /** whether a refresh is due by the clock alone, or when somebody asks for the token */
   readonly refresh: "scheduled" | "onDemand"
   /** runs fetches and timers away from the callers: a caller that goes away harms nobody */
@@ -47,7 +49,11 @@ export interface Options<E> {
   readonly spread?: number | undefined
   /** refreshed by the clock only while used: not where nobody has asked for so long, in milliseconds */
   readonly idleAfter?: number | undefined
-  readonly initial?: { readonly accessToken: Redacted.Redacted; readonly expiresAt: number } | undefined
+  readonly initial?: {
+    readonly accessToken: Redacted.Redacted
+    readonly expiresAt: number
+    readonly issuedAt?: number | undefined
+  } | undefined
 }
 
 // What the platform documents; a life that is absent, zero or negative says nothing.
@@ -58,8 +64,13 @@ const EARLY = Duration.toMillis("10 minutes")
 // Lives below this are followed when somebody asks, not by the clock: a timer would only make traffic.
 const SHORTEST_TIMER = Duration.toMillis("1 minute")
 const COOL_DOWN = Duration.toMillis("30 seconds")
-// The platform gives the same token again while it thinks it valid; asking once more at once would change nothing.
-const SAME_AGAIN = Duration.toMillis("5 seconds")
+
+/**
+ * The platform gives the same token again while it thinks it valid; asking once more at once would change nothing.
+ *
+ * @internal
+ */
+export const SAME_AGAIN = Duration.toMillis("5 seconds")
 
 const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
 
@@ -117,6 +128,8 @@ const toLive = (issued: Issued, askedAt: number, before: Live | undefined, sprea
 export interface TokenCell<E> extends AccessToken.Source<E> {
   /** when somebody last asked, in milliseconds since the epoch */
   readonly lastUsedAt: () => number
+  /** from when on its token is no longer of use without a refresh, in milliseconds since the epoch */
+  readonly dueAt: () => number
   /** whether a fetch is under way */
   readonly isBusy: () => boolean
   /** no timer goes on; who still holds it and asks is answered all the same */
@@ -137,9 +150,14 @@ export const make = <E>(options: Options<E>): Effect.Effect<TokenCell<E>> =>
   Effect.gen(function*() {
     let lastUsedAt = -Infinity
     let isDropped = false
-    let live: Live | undefined = options.initial === undefined
-      ? undefined
-      : liveUntil(AccessToken.make(options.initial.accessToken, options.initial.expiresAt), EARLY)
+    let live: Live | undefined
+    if (options.initial !== undefined) {
+      const { accessToken, expiresAt, issuedAt } = options.initial
+      live = liveUntil(
+        AccessToken.make(accessToken, expiresAt),
+        issuedAt === undefined || issuedAt >= expiresAt ? EARLY : expiresAt - refreshAt(expiresAt, issuedAt)
+      )
+    }
     let flight: Fiber.RuntimeFiber<Exit.Exit<AccessToken.AccessToken, E>> | undefined
     let timer: Fiber.RuntimeFiber<unknown> | undefined
     let final: { readonly exit: Exit.Exit<never, E>; readonly from: number; readonly until: number } | undefined
@@ -161,7 +179,9 @@ export const make = <E>(options: Options<E>): Effect.Effect<TokenCell<E>> =>
       Effect.flatMap(Random.next, (random) => {
         countRefresh(summaryOf(cause))
         const exit: Exit.Exit<never, E> = Exit.failCause(cause)
-        const span = Option.getOrUndefined(Option.map(Cause.failureOption(cause), options.finality))
+        const error = Cause.failureOption(cause)
+        const span = Option.getOrUndefined(Option.map(error, options.finality))
+        if (options.ends !== undefined && Option.exists(error, options.ends)) live = undefined
         const millis = span === undefined ? 0 : Duration.toMillis(span)
         if (millis > 0) final = { exit, from: now, until: now + millis }
         // Between one and two cool-downs, so that processes that failed together do not come back together.
@@ -263,6 +283,7 @@ export const make = <E>(options: Options<E>): Effect.Effect<TokenCell<E>> =>
           return Effect.void
         }),
       lastUsedAt: () => lastUsedAt,
+      dueAt: () => live?.refreshAt ?? -Infinity,
       isBusy: () => flight !== undefined,
       drop: () => {
         isDropped = true

@@ -20,6 +20,8 @@ export interface Kept {
   /** the name of the endpoint that gives it */
   readonly endpoint: string
   readonly fetch: Effect.Effect<tokenCell.Issued, CommonError>
+  /** fails where a fetch is bound to, and costs no request: nobody takes a place in the queue for it */
+  readonly ready?: Effect.Effect<unknown, CommonError> | undefined
   /** a failure that may be over at any moment, and that costs no request meanwhile */
   readonly isPassing?: ((error: CommonError) => boolean) | undefined
 }
@@ -39,6 +41,8 @@ export interface Many {
   readonly idleAfter?: Duration.DurationInput | undefined
   /** fetches, of all the subjects together */
   readonly perSecond?: number | undefined
+  /** told of each subject whose token is not kept any more */
+  readonly onDrop?: ((subject: string) => void) | undefined
 }
 
 const COOL_DOWN = Duration.seconds(30)
@@ -49,6 +53,7 @@ const LONGEST = Duration.hours(1)
 const SHARED_SPREAD = Duration.toMillis("30 seconds")
 // Thousands of tokens that were fetched together, after a start, must not be due together.
 const MANY_SPREAD = Duration.toMillis("20 minutes")
+const SHORTEST_SWEEP = Duration.toMillis("1 second")
 
 /** Asking again cannot mend these, or must wait: until then callers fail at once, without a request. */
 const finality = (error: CommonError): Duration.Duration | undefined => {
@@ -73,10 +78,32 @@ const finality = (error: CommonError): Duration.Duration | undefined => {
  */
 export const pace = (perSecond: number): <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E> => {
   if (perSecond === Infinity) return (effect) => effect
-  const gate = Effect.unsafeMakeSemaphore(1)
   const gap = 1000 / perSecond
+  // A `Semaphore` wakes all who wait each time, which ten thousand of them would feel.
+  const queue = new Set<() => void>()
+  let isTaken = false
   let next = 0
-  const turn = gate.withPermits(1)(Effect.clockWith((clock) => {
+
+  const leave = Effect.sync(() => {
+    const [first] = queue
+    if (first === undefined) {
+      isTaken = false
+    } else {
+      queue.delete(first)
+      first()
+    }
+  })
+  const enter = Effect.async<void>((resume) => {
+    const come = () => resume(Effect.void)
+    if (isTaken) {
+      queue.add(come)
+    } else {
+      isTaken = true
+      come()
+    }
+    return Effect.suspend(() => queue.delete(come) ? Effect.void : leave)
+  })
+  const wait = Effect.clockWith((clock) => {
     const now = clock.unsafeCurrentTimeMillis()
     // A clock that was set back keeps nobody waiting for longer than one gap.
     const wait = Math.min(Math.max(next - now, 0), gap)
@@ -84,7 +111,10 @@ export const pace = (perSecond: number): <A, E>(effect: Effect.Effect<A, E>) => 
       next = clock.unsafeCurrentTimeMillis() + gap
     })
     return wait === 0 ? take : Effect.zipRight(clock.sleep(Duration.millis(wait)), take)
-  }))
+  })
+  const turn = Effect.uninterruptibleMask((restore) =>
+    Effect.zipRight(restore(enter), Effect.ensuring(restore(wait), leave))
+  )
   return (effect) => Effect.zipRight(turn, effect)
 }
 
@@ -108,7 +138,7 @@ export const make = (options: {
     const timeout = Duration.decode(options.timeout ?? "10 seconds")
 
     const cellOf = (
-      { endpoint, fetch, isPassing, key }: Kept,
+      { endpoint, fetch, isPassing, key, ready }: Kept,
       own: { readonly spread: number; readonly idleAfter?: number; readonly paced?: ReturnType<typeof pace> }
     ) => {
       const late = () =>
@@ -117,8 +147,10 @@ export const make = (options: {
       const acquire = sharedToken.make({
         store,
         key,
+        ready,
+        paced: own.paced,
         patience: timeout,
-        fetch: own.paced === undefined ? limited : own.paced(limited)
+        fetch: limited
       })
       return tokenCell.make<CommonError>({
         // Whoever waits comes and goes; a fetch belongs to none of their traces.
@@ -144,32 +176,40 @@ export const make = (options: {
       store,
       fork,
       one: (kept) => cellOf(kept, { spread: store === undefined ? 0 : SHARED_SPREAD }),
-      many: (of, { idleAfter, perSecond }) =>
-        Effect.sync(() => {
+      many: (of, { idleAfter, onDrop, perSecond = 20 }) =>
+        Effect.suspend(() => {
+          if (!(perSecond > 0)) return Effect.dieMessage("perSecond: expected a number above 0")
           const idle = Duration.toMillis(idleAfter ?? "30 minutes")
-          const paced = pace(perSecond ?? 20)
+          const paced = pace(perSecond)
           const cells = new Map<string, tokenCell.TokenCell<CommonError>>()
           const own = { spread: MANY_SPREAD, idleAfter: idle, paced }
 
+          // A token that is still good costs a request where no store has it: it goes when it would have to be refreshed.
+          const isSpare = (cell: tokenCell.TokenCell<CommonError>, now: number): boolean =>
+            !cell.isBusy() && now - cell.lastUsedAt() >= idle && (store !== undefined || now >= cell.dueAt())
+
+          /** Whether there is anything left to look after. */
           const sweep = Effect.clockWith((clock) =>
             Effect.sync(() => {
               const now = clock.unsafeCurrentTimeMillis()
               for (const [subject, cell] of cells) {
-                if (cell.isBusy() || now - cell.lastUsedAt() < idle) continue
+                if (!isSpare(cell, now)) continue
                 cell.drop()
                 cells.delete(subject)
+                onDrop?.(subject)
               }
+              if (cells.size === 0) isSweeping = false
+              return isSweeping
             })
           )
-          let sweeper: unknown
+          let isSweeping = false
           const wake = () => {
-            sweeper ??= fork(
-              Effect.sleep(Duration.millis(idle / 2)).pipe(
+            if (isSweeping || isClosed) return
+            isSweeping = true
+            fork(
+              Effect.sleep(Duration.millis(Math.max(idle / 2, SHORTEST_SWEEP))).pipe(
                 Effect.zipRight(sweep),
-                Effect.repeat({ while: () => cells.size > 0 }),
-                Effect.ensuring(Effect.sync(() => {
-                  sweeper = undefined
-                }))
+                Effect.repeat({ while: (goesOn) => goesOn })
               )
             )
           }
@@ -187,11 +227,11 @@ export const make = (options: {
               })
             })
 
-          return (subject): AccessToken.Source<CommonError> => ({
+          return Effect.succeed((subject: string): AccessToken.Source<CommonError> => ({
             get: Effect.flatMap(cell(subject), (cell) => cell.get),
             unsafePeek: (now) => cells.get(subject)?.unsafePeek?.(now),
             invalidate: (rejected) => Effect.suspend(() => cells.get(subject)?.invalidate(rejected) ?? Effect.void)
-          })
+          }))
         })
     }
   })
