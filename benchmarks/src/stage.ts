@@ -20,6 +20,8 @@ const babel: {
   readonly transformAsync: (code: string, options: object) => Promise<{ readonly code: string }>
 } = require("@babel/core")
 const annotatePureCalls = require.resolve("babel-plugin-annotate-pure-calls")
+// As `.ci/build.mjs` does it; these have no types either.
+const ci = (name: string): Promise<any> => import(new URL(`../../.ci/${name}.mjs`, import.meta.url).href)
 
 export class BuildFailed extends Data.TaggedError("BuildFailed")<{ readonly message: string }> {}
 
@@ -50,15 +52,17 @@ const build = async (from: string, to: string, each: (code: string) => Promise<s
 const buildPackage = async (dir: string, name: string) => {
   const json = JSON.parse(await readFile(join(packages, name, "package.json"), "utf8"))
   const out = join(dir, "node_modules", json.name)
-  // Like `.ci/build.mjs`, so that a bundler drops what it would drop of the published package.
+  const [{ pureDeclarations }, { merge }] = await Promise.all([ci("pure-declarations"), ci("merge")])
+  // Like `.ci/build.mjs`: as few files as are published, and a bundler drops what it would drop of those.
   await build(join(packages, name, "src"), join(out, "dist"), async (code) => {
     const pure = await babel.transformAsync(code, {
       babelrc: false,
       configFile: false,
-      plugins: [annotatePureCalls]
+      plugins: [pureDeclarations, annotatePureCalls]
     })
     return pure.code
   })
+  await merge(join(out, "dist"), { sourcemap: false })
   const { publishConfig, sideEffects, version } = json
   await writeFile(
     join(out, "package.json"),

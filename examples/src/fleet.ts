@@ -1,5 +1,6 @@
 /**
- * A fleet of processes that share one token, in Redis or in PostgreSQL, against the emulator.
+ * A fleet of processes that share one token, in Redis or in PostgreSQL, against the emulator. One of the two has to be
+ * there; what is left in it ends by itself.
  *
  *   npx -y pnpm@10.34.9 example examples/src/fleet.ts            # Redis, REDIS_URL or at its usual address
  *   npx -y pnpm@10.34.9 example examples/src/fleet.ts postgres   # PostgreSQL, DATABASE_URL or at its usual address
@@ -12,7 +13,11 @@ import { Console, Effect, Layer } from "effect"
 import { randomUUID } from "node:crypto"
 import { fileURLToPath } from "node:url"
 
-const store = process.argv[2] === "postgres" ? "postgres" : "redis"
+const store = process.argv[2] ?? "redis"
+if (store !== "redis" && store !== "postgres") {
+  console.error(`redis or postgres, and not ${store}`)
+  process.exit(2)
+}
 
 const start = (name: string, url: string) =>
   Command.make(process.execPath, "--import", "tsx", fileURLToPath(new URL("fleet-process.ts", import.meta.url))).pipe(
@@ -21,6 +26,8 @@ const start = (name: string, url: string) =>
       DATABASE_URL: "postgres://root@127.0.0.1:5432/test",
       ...process.env,
       NAME: name,
+      DINGTALK_TOKEN_STORE_TABLE: "dingtalk_example",
+      DINGTALK_REDIS_PREFIX: "dingtalk-example:",
       STORE: store,
       DINGTALK_URL: url,
       DINGTALK_CLIENT_ID: "dingquickstart",
@@ -43,7 +50,8 @@ const program = Effect.gen(function*() {
       emulator.count({ endpoint: "oauth2.getAccessToken" }),
       emulator.count({ endpoint: "contact.getUser" })
     ]),
-    ([tokens, calls]) => Console.log(`the platform saw ${tokens} token request for ${calls} calls`)
+    ([tokens, calls]) =>
+      Console.log(`the platform saw ${tokens} token request${tokens === 1 ? "" : "s"} for ${calls} calls`)
   )
 
   yield* Console.log(`Store            ${store}`)

@@ -150,7 +150,7 @@ for (
         const out = yield* example(store)
         assert.match(out, /the platform saw 1 token request for 40 calls/)
         // A machine that is busy may miss the second that a store has; that costs one request more, and no call.
-        assert.match(out, /the platform saw [12] token request for 50 calls/)
+        assert.match(out, /the platform saw (1 token request|2 token requests) for 50 calls/)
         assert.notInclude(out, "quickstart-secret")
       }), 120_000)
 

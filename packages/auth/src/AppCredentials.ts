@@ -38,7 +38,7 @@ const setting = (name: string): Config.Config<string> =>
  * @since 0.1.0
  * @category config
  */
-export const config: Config.Config.Wrap<Service> = {
+export const config: { readonly [K in keyof Service]: Config.Config<Service[K]> } = {
   clientId: setting("DINGTALK_CLIENT_ID"),
   clientSecret: Config.map(setting("DINGTALK_CLIENT_SECRET"), Redacted.make)
 }

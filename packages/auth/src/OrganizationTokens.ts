@@ -79,10 +79,11 @@ export const make = (options: Options): Effect.Effect<Service, never, Transport.
         grant_type: "client_credentials"
       }).pipe(
         Effect.provideService(Transport.Transport, transport),
+        Upkeep.naming(corpId),
         Effect.map(({ access_token, expires_in }) => ({ value: access_token, expireIn: expires_in }))
       )
     }), options)
-    return { of }
+    return { of, clientId: options.clientId }
   })
 
 /**
@@ -112,15 +113,17 @@ export const layer = (
   )
 
 /**
- * From `DINGTALK_CLIENT_ID` and `DINGTALK_CLIENT_SECRET`, or from your own names.
+ * From `DINGTALK_CLIENT_ID` and `DINGTALK_CLIENT_SECRET`, but for what you give.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
-  config: Config.Config.Wrap<Options> = AppCredentials.config
+  config: { readonly [K in keyof Options]?: Config.Config.Wrap<Options[K]> } = {}
 ): Layer.Layer<OrganizationTokens | AppCredentials.AppCredentials, ConfigError, Transport.Transport> =>
-  Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))
+  Layer.unwrapEffect(
+    Effect.map(Config.unwrap({ ...AppCredentials.config, ...config } as Config.Config.Wrap<Options>), layer)
+  )
 
 /**
  * The tokens of one organisation as the `TokenService` of a program that serves only that one.
@@ -129,4 +132,7 @@ export const layerConfig = (
  * @category layers
  */
 export const layerOf = (corpId: string): Layer.Layer<TokenService, never, OrganizationTokens> =>
-  Layer.effect(TokenService, Effect.map(OrganizationTokens, (tokens) => tokens.of(corpId)))
+  Layer.effect(
+    TokenService,
+    Effect.map(OrganizationTokens, (tokens) => ({ ...tokens.of(corpId), clientId: tokens.clientId }))
+  )

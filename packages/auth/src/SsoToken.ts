@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { InvalidCredentials } from "@effect-dingtalk/core/DingTalkError"
 import * as OAuth2 from "@effect-dingtalk/core/OAuth2"
 import { type Service, SsoTokenService } from "@effect-dingtalk/core/SsoTokenService"
 import * as Transport from "@effect-dingtalk/core/Transport"
@@ -59,6 +60,14 @@ export const make = (options: Options): Effect.Effect<Service, never, Transport.
         ssoSecret: options.ssoSecret
       }).pipe(
         Effect.provideService(Transport.Transport, transport),
+        Effect.mapError((error) => {
+          if (error._tag !== "InvalidCredentials") return error
+          const { _tag, ...fields } = error
+          return new InvalidCredentials({
+            ...fields,
+            advice: "check the corpId and the SSOsecret of the developer console"
+          })
+        }),
         Effect.map(({ accessToken, expireIn }) => ({ value: accessToken, expireIn }))
       )
     })
@@ -83,16 +92,18 @@ export const make = (options: Options): Effect.Effect<Service, never, Transport.
 export const layer = (options: Options): Layer.Layer<SsoTokenService, never, Transport.Transport> =>
   Layer.scoped(SsoTokenService, make(options))
 
+const SETTINGS = {
+  corpId: Config.nonEmptyString("DINGTALK_CORP_ID"),
+  ssoSecret: Config.map(Config.nonEmptyString("DINGTALK_SSO_SECRET"), Redacted.make)
+}
+
 /**
- * From `DINGTALK_CORP_ID` and `DINGTALK_SSO_SECRET`, or from your own names.
+ * From `DINGTALK_CORP_ID` and `DINGTALK_SSO_SECRET`, but for what you give.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
-  config: Config.Config.Wrap<Options> = {
-    corpId: Config.nonEmptyString("DINGTALK_CORP_ID"),
-    ssoSecret: Config.map(Config.nonEmptyString("DINGTALK_SSO_SECRET"), Redacted.make)
-  }
+  config: { readonly [K in keyof Options]?: Config.Config.Wrap<Options[K]> } = {}
 ): Layer.Layer<SsoTokenService, ConfigError, Transport.Transport> =>
-  Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))
+  Layer.unwrapEffect(Effect.map(Config.unwrap({ ...SETTINGS, ...config } as Config.Config.Wrap<Options>), layer))

@@ -50,8 +50,8 @@ export interface Service {
   /**
    * Hand every pushed event to this, decrypted and parsed, in any of the three forms of the platform: of a Stream
    * connection, of an HTTP callback, of a database synchronisation. `true`: it was a suite ticket of this app, and is
-   * kept; `false`: it was something else. Acknowledge the event only then: where this fails, the platform pushes it
-   * again. Older tickets than the one at hand are passed over. Source: reference 1.6.
+   * kept; `false`: it was something else. Acknowledge the event in both cases; where this fails, do not, and the platform
+   * pushes it again. Older tickets than the one at hand are passed over. Source: reference 1.6.
    */
   readonly receive: (event: unknown) => Effect.Effect<boolean, SuiteTicketError | TokenStore.TokenStoreError>
 }
@@ -87,6 +87,8 @@ export const receive = (
   Effect.flatMap(SuiteTicket, (tickets) => tickets.receive(event))
 
 interface Pushed {
+  /** where the event says whose it is */
+  readonly owner?: string | undefined
   readonly ticket: unknown
   readonly field: string
   /** milliseconds since the epoch; `undefined` where the event does not say */
@@ -113,8 +115,8 @@ const millis = (value: unknown): number | undefined => {
   return number < SECONDS_UNTIL ? number * 1000 : number
 }
 
-/** `undefined` where the event is of another kind, or of another app. */
-const pushedOf = (event: unknown, suiteKey: string): Pushed | undefined => {
+/** `undefined` where the event is of another kind. */
+const pushedOf = (event: unknown): Pushed | undefined => {
   const body = parsed(event)
   if (!isRecord(body)) return undefined
   // A frame of a Stream connection has what matters in its headers.
@@ -131,13 +133,24 @@ const pushedOf = (event: unknown, suiteKey: string): Pushed | undefined => {
   }
   if (from["EventType"] === "suite_ticket") {
     const owner = from["SuiteKey"]
-    if (typeof owner === "string" && owner !== suiteKey) return undefined
-    return { field: "SuiteTicket", ticket: from["SuiteTicket"], at: millis(from["TimeStamp"]) }
+    return {
+      owner: typeof owner === "string" ? owner : undefined,
+      field: "SuiteTicket",
+      ticket: from["SuiteTicket"],
+      at: millis(from["TimeStamp"])
+    }
   }
   if (from["syncAction"] === "suite_ticket") {
     return { field: "suiteTicket", ticket: from["suiteTicket"], at: undefined }
   }
   return undefined
+}
+
+/** The body of a callback, as it comes; what is in it cannot be told. */
+const isEncrypted = (event: unknown): boolean => {
+  const body = parsed(event)
+  return isRecord(body) && typeof body["encrypt"] === "string" && body["EventType"] === undefined &&
+    body["eventType"] === undefined
 }
 
 interface Known {
@@ -165,6 +178,11 @@ export const make = (options: {
     const { hosts } = yield* Transport.Transport
     const store = Option.getOrUndefined(yield* Effect.serviceOption(TokenStore.TokenStore))
     const key: TokenStore.Key = { host: hosts.api, clientId: options.suiteKey, kind: "suiteTicket" }
+    if (store === undefined && options.fixed === undefined) {
+      yield* Effect.logWarning(
+        "DingTalk suite ticket: no TokenStore is provided, so a restart loses it; the next one is pushed within 5 hours"
+      )
+    }
     let known: Known | undefined
 
     const learn = (found: TokenStore.Found) => {
@@ -222,10 +240,23 @@ export const make = (options: {
         }),
       receive: (event) =>
         Effect.gen(function*() {
-          const pushed = pushedOf(event, options.suiteKey)
+          if (isEncrypted(event)) {
+            return yield* new SuiteTicketError({
+              field: "encrypt",
+              description: "is an event that is still encrypted: decrypt it with the callback's token and aesKey first"
+            })
+          }
+          const pushed = pushedOf(event)
           if (pushed === undefined) return false
+          if (pushed.owner !== undefined && pushed.owner !== options.suiteKey) {
+            yield* Effect.logWarning("DingTalk suite ticket: one of another app was passed over").pipe(
+              Effect.annotateLogs({ of: pushed.owner.slice(0, 128), app: options.suiteKey })
+            )
+            return false
+          }
           if (typeof pushed.ticket !== "string" || pushed.ticket.trim() === "") {
-            return yield* new SuiteTicketError({ field: pushed.field, description: "is not a text" })
+            const description = pushed.ticket === undefined ? "is missing" : "is not a text"
+            return yield* new SuiteTicketError({ field: pushed.field, description })
           }
           const now = yield* Clock.currentTimeMillis
           const at = pushed.at === undefined || pushed.at > now + AHEAD ? now : pushed.at

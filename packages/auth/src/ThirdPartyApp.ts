@@ -98,13 +98,14 @@ export const make = (options: Options): Effect.Effect<
       fetch: withTicket((suiteTicket) =>
         Transport.exchange(OAuth2.GetCorpAccessToken, { suiteKey, suiteSecret, authCorpId, suiteTicket }).pipe(
           Effect.provideService(Transport.Transport, transport),
+          Upkeep.naming(authCorpId),
           Effect.map(({ accessToken, expireIn }) => ({ value: accessToken, expireIn }))
         )
       )
     }), options)
 
     return Context.empty().pipe(
-      Context.add(OrganizationTokens, { of }),
+      Context.add(OrganizationTokens, { of, clientId: suiteKey }),
       Context.add(SuiteTokenService, suite),
       Context.add(SuiteTicket.SuiteTicket, tickets)
     )
@@ -146,15 +147,18 @@ export const layer = (options: Options): Layer.Layer<
   )
 
 /**
- * From `DINGTALK_CLIENT_ID` and `DINGTALK_CLIENT_SECRET`, or from your own names.
+ * From `DINGTALK_CLIENT_ID` and `DINGTALK_CLIENT_SECRET`, but for what you give.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
-  config: Config.Config.Wrap<Options> = AppCredentials.config
+  config: { readonly [K in keyof Options]?: Config.Config.Wrap<Options[K]> } = {}
 ): Layer.Layer<
   OrganizationTokens | SuiteTokenService | SuiteTicket.SuiteTicket | AppCredentials.AppCredentials,
   ConfigError,
   Transport.Transport
-> => Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))
+> =>
+  Layer.unwrapEffect(
+    Effect.map(Config.unwrap({ ...AppCredentials.config, ...config } as Config.Config.Wrap<Options>), layer)
+  )

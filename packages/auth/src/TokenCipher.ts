@@ -1,9 +1,10 @@
 /**
  * Encryption of what a token store holds: AES-256-GCM through the platform's own crypto.
  *
- * Each record names the key it was sealed with, so that keys can be replaced while a fleet runs: put the new key first
- * and keep the old ones listed for as long as records last, 30 days for user sessions and 2 hours for the rest. A record
- * is bound to its name: moved to another, it does not open.
+ * Each record names the key it was sealed with, so that keys can be replaced while a fleet runs: list the new key last,
+ * once every process has it put it first, and keep the old ones listed for as long as records last, 30 days for user
+ * sessions and suite tickets and 2 hours for the rest. A process that lacks a key fetches tokens of its own meanwhile,
+ * and leaves sessions as they are. A record is bound to its name: moved to another, it does not open.
  *
  * @since 0.1.0
  */
@@ -48,7 +49,11 @@ export interface Options {
  */
 export class TokenCipherError extends Schema.TaggedError<TokenCipherError>("@effect-dingtalk/auth/TokenCipherError")(
   "TokenCipherError",
-  { description: Schema.String }
+  {
+    description: Schema.String,
+    /** the id of the key that it takes, where that is none of those given */
+    unknownKey: Schema.optional(Schema.String)
+  }
 ) {
   override get message(): string {
     return this.description
@@ -196,7 +201,10 @@ export const make = (options: Options): Effect.Effect<TokenCipher, TokenCipherEr
             return Effect.fail(failed("it is not what was written"))
           }
           const key = keys.get(id)
-          if (key === undefined) return Effect.fail(failed(`it is encrypted with the key ${id}, which is not given`))
+          if (key === undefined) {
+            const description = `it is encrypted with the key ${id}, which is not given`
+            return Effect.fail(new TokenCipherError({ description, unknownKey: id }))
+          }
           return Effect.map(
             Effect.tryPromise({
               try: () => crypto.subtle.decrypt(parameters(nonce, name), key, secret),

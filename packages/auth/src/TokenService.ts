@@ -63,12 +63,13 @@ export const make = (
         Transport.exchange(OAuth2.GetAccessToken, { appKey: options.clientId, appSecret: options.clientSecret }),
         ({ accessToken, expireIn }) => ({ value: accessToken, expireIn })
       )
-    return yield* upkeep.one({
+    const cell = yield* upkeep.one({
       // Both endpoints give the same token.
       key: { host: transport.hosts.api, clientId: options.clientId, kind: "app" },
       endpoint: (isLegacy ? OAuth2.GetToken : OAuth2.GetAccessToken).name,
       fetch: Effect.provideService(answer, Transport.Transport, transport)
     })
+    return { ...cell, clientId: options.clientId }
   })
 
 /**
@@ -106,7 +107,7 @@ export const layer = (
   )
 
 /**
- * From `DINGTALK_CLIENT_ID` and `DINGTALK_CLIENT_SECRET`, or from your own names.
+ * From `DINGTALK_CLIENT_ID` and `DINGTALK_CLIENT_SECRET`, but for what you give.
  *
  * @since 0.1.0
  * @category layers
@@ -124,9 +125,11 @@ export const layer = (
  * ```
  */
 export const layerConfig = (
-  config: Config.Config.Wrap<Options> = AppCredentials.config
+  config: { readonly [K in keyof Options]?: Config.Config.Wrap<Options[K]> } = {}
 ): Layer.Layer<TokenService | AppCredentials.AppCredentials, ConfigError, Transport.Transport> =>
-  Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))
+  Layer.unwrapEffect(
+    Effect.map(Config.unwrap({ ...AppCredentials.config, ...config } as Config.Config.Wrap<Options>), layer)
+  )
 
 /**
  * One fixed token that never ends and credentials of nobody, for tests of what lies below `DingTalk`.

@@ -18,6 +18,7 @@ import * as Metric from "effect/Metric"
 import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
 import * as Schema from "effect/Schema"
+import * as Turns from "./internal/turns.js"
 import * as TokenCipher from "./TokenCipher.js"
 
 /**
@@ -91,6 +92,8 @@ export interface Found {
   readonly token: StoredToken | undefined
   /** what a write has to name in order to replace it; `undefined` where there is nothing */
   readonly version: string | undefined
+  /** it is encrypted with a key that is not given here: others may be able to read it */
+  readonly isSealed?: boolean | undefined
 }
 
 /**
@@ -180,7 +183,7 @@ export interface Backing {
 export interface Options {
   /** with it, no store ever holds a readable token */
   readonly encryption?: TokenCipher.Options | undefined
-  /** the longest that one operation may take; 1 second unless it says otherwise */
+  /** the longest that one operation may take, once it has its turn; 1 second unless it says otherwise */
   readonly timeout?: Duration.DurationInput | undefined
   /** for how long a store that failed is not asked again; 5 seconds unless it says otherwise */
   readonly coolDown?: Duration.DurationInput | undefined
@@ -215,6 +218,9 @@ export const nameOf = (key: Key): string =>
   [hostOf(key.host), escape(key.clientId), escape(key.kind), escape(key.subject ?? "")].join("/")
 
 const LONGEST_NAME = 512
+
+// A thousand sessions that are refreshed at once are no reason to give a store up that answers each within its time.
+const AT_ONCE = 32
 
 const FAILURES = /*#__PURE__*/ MetricKey.counter("dingtalk.client.token.store.failures", {
   description: "operations of the token store that did not end well, by operation",
@@ -271,6 +277,7 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
     const timeout = Duration.decode(options.timeout ?? "1 second")
     const coolDown = Duration.toMillis(options.coolDown ?? "5 seconds")
     const leaseFor = Duration.decode(options.leaseFor ?? "3 seconds")
+    const turn = Turns.make(AT_ONCE)
     let failedAt = -Infinity
     let isOut = false
 
@@ -279,7 +286,7 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
       key: Key,
       effect: (name: string) => Effect.Effect<A, TokenStoreError>
     ): Effect.Effect<A, TokenStoreError> =>
-      Effect.clockWith((clock) => {
+      turn(Effect.clockWith((clock) => {
         const name = nameOf(key)
         if (name.length > LONGEST_NAME) {
           const description = `the name of this key has ${name.length} characters, and may have ${LONGEST_NAME}`
@@ -322,7 +329,7 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
               : Effect.void
           })
         )
-      })
+      }))
 
     const unreadable = (name: string, why: string) => {
       UNREADABLE.unsafeUpdate(1, [])
@@ -335,21 +342,24 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
       )
     }
 
-    const legible = (name: string, row: Row): Effect.Effect<StoredToken | undefined> =>
-      Effect.flatMap(
-        cipher === undefined ? Effect.succeed(Either.right(row.text)) : Effect.either(cipher.open(row.text, name)),
+    const legible = (name: string, { text, version }: Row): Effect.Effect<Found> => {
+      const none = (why: string, isSealed: boolean): Effect.Effect<Found> =>
+        Effect.as(unreadable(name, why), { token: undefined, version, ...(isSealed ? { isSealed } : undefined) })
+      return Effect.flatMap(
+        cipher === undefined ? Effect.succeed(Either.right(text)) : Effect.either(cipher.open(text, name)),
         (text) => {
-          if (Either.isLeft(text)) return unreadable(name, text.left.message)
+          if (Either.isLeft(text)) return none(text.left.message, text.left.unknownKey !== undefined)
           if (cipher === undefined && TokenCipher.isSealed(text.right)) {
-            return unreadable(name, "it is encrypted, and no key is given")
+            return none("it is encrypted, and no key is given", true)
           }
           const token = Schema.decodeUnknownEither(codec)(text.right)
           // The usual message would show what was read.
           return Either.isRight(token)
-            ? Effect.succeed(token.right)
-            : unreadable(name, "it is not the record of a token")
+            ? Effect.succeed({ token: token.right, version })
+            : none("it is not the record of a token", false)
         }
       )
+    }
 
     return {
       leaseFor,
@@ -358,7 +368,7 @@ export const make = (backing: Backing, options: Options = {}): Effect.Effect<Ser
           row === undefined
             ? Effect.succeed(NOTHING)
             : isRow(row)
-            ? Effect.map(legible(nameOf(key), row), (token) => ({ token, version: row.version }))
+            ? legible(nameOf(key), row)
             : Effect.as(unreadable(nameOf(key), "the store did not answer with a row"), NOTHING)),
       write: (key, token, { keepFor, replaces }) =>
         Effect.gen(function*() {

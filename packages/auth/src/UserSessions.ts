@@ -116,7 +116,7 @@ export const signIn = (
 
 /**
  * The session of this id, as it is in the store now. Fails with `SignInRequired` where there is none or it was ended,
- * with `TransportError` (`Store`) where the store does not answer.
+ * with `TransportError` (`Store`) where the store does not answer, or has it under a key that this process lacks.
  *
  * @since 0.1.0
  * @category constructors
@@ -127,7 +127,7 @@ export const open = (
   Effect.gen(function*() {
     const key = yield* keyOf(options.id)
     const store = yield* TokenStore
-    const { token } = yield* Effect.mapError(store.read(key), durableRotation.storeFailed)
+    const { token } = yield* Effect.mapError(durableRotation.read(store, key), durableRotation.storeFailed)
     if (token === undefined || token.endedAt !== undefined) return yield* session.signInRequired()
     return yield* start(durableRotation.toTokens(token), key, options)
   })
@@ -139,7 +139,7 @@ export const open = (
  * @since 0.1.0
  * @category functions
  */
-export const end = (
+export const signOut = (
   options: Pick<Options, "id">
 ): Effect.Effect<void, TransportError, DingTalk.DingTalk | AppCredentials | TokenStore> =>
   Effect.gen(function*() {

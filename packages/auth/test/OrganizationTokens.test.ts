@@ -423,6 +423,20 @@ describe("the suite ticket", () => {
     }))
 
   scenario(
+    "in an event that is still encrypted is not passed over: the platform would think it received",
+    () =>
+      Effect.gen(function*() {
+        const tickets = yield* make()
+        for (const event of [{ encrypt: "SENTINEL" }, JSON.stringify({ encrypt: "SENTINEL" })]) {
+          const error = yield* Effect.flip(tickets.receive(event))
+          assert(error._tag === "SuiteTicketError")
+          assert.strictEqual(error.field, "encrypt")
+          assert.notInclude(error.message, "SENTINEL")
+        }
+      })
+  )
+
+  scenario(
     "that is none is an error that names the field and does not hold the event",
     (time) =>
       Effect.gen(function*() {

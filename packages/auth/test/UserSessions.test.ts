@@ -78,7 +78,7 @@ const world = (options: Parameters<typeof platform>[0] = {}) =>
           die: process.die,
           signIn: (id: string, code = "code-1") => run(UserSessions.signIn({ id, authCode: Redacted.make(code) })),
           open: (id: string) => run(UserSessions.open({ id })),
-          end: (id: string) => run(UserSessions.end({ id }))
+          end: (id: string) => run(UserSessions.signOut({ id }))
         }
       })
     const inspector = yield* TokenStore.make(store.memory)

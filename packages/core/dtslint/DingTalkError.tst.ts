@@ -21,7 +21,7 @@ describe("DingTalkError", () => {
     expect<DingTalkError.RateLimited["dimension"]>().type.toBe<ErrorCode.Dimension>()
     expect<DingTalkError.RateLimited["retryAfter"]>().type.toBe<Duration.Duration | undefined>()
     expect<DingTalkError.IpBanned["retryAfter"]>().type.toBe<Duration.Duration>()
-    expect<DingTalkError.TransportError["reason"]>().type.toBe<"Network" | "Timeout" | "Decode" | "Encode">()
+    expect<DingTalkError.TransportError["reason"]>().type.toBe<"Network" | "Timeout" | "Decode" | "Encode" | "Store">()
   })
 
   test("is yieldable", () => {

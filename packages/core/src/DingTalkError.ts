@@ -159,11 +159,14 @@ export class InvalidCredentials
   override get message(): string {
     return sentence(
       this,
-      `DingTalk does not know these credentials: ${
-        this.advice ??
-          "copy Client ID and Client Secret from the app's page Credential and basic information, and see that the " +
-            "region is the app's own (DINGTALK_REGION=io for the international one)"
-      }`
+      // Without a code, the platform has not been asked.
+      this.code === undefined && this.advice !== undefined ?
+        this.advice :
+        `DingTalk does not know these credentials: ${
+          this.advice ??
+            "copy Client ID and Client Secret from the app's page Credential and basic information, and see that the " +
+              "region is the app's own (DINGTALK_REGION=io for the international one)"
+        }`
     )
   }
 }
@@ -191,7 +194,11 @@ export class InvalidAuthCode extends Schema.TaggedError<InvalidAuthCode>("@effec
     return false
   }
   override get message(): string {
-    return sentence(this, "the authorisation code is wrong, expired or already used: start a new sign-in")
+    return sentence(
+      this,
+      "the authorisation code is wrong, expired, already used, or one of another flow: start a new sign-in, or have the " +
+        "page ask for a new code"
+    )
   }
 }
 

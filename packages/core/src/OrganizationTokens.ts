@@ -14,6 +14,8 @@ import type { CommonError } from "./DingTalkError.js"
  * @category models
  */
 export interface Service {
+  /** whose tokens they are: the limiter counts by it, in all processes alike */
+  readonly clientId?: string | undefined
   /** costs nothing until it is asked for a token; every answer for the same organisation is of the same token */
   readonly of: (corpId: string) => AccessToken.Source<CommonError>
 }

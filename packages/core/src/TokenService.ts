@@ -13,7 +13,10 @@ import type { CommonError } from "./DingTalkError.js"
  * @since 0.1.0
  * @category models
  */
-export interface Service extends AccessToken.Source<CommonError> {}
+export interface Service extends AccessToken.Source<CommonError> {
+  /** whose tokens they are: the limiter counts by it, in all processes alike */
+  readonly clientId?: string | undefined
+}
 
 /**
  * @since 0.1.0

@@ -408,7 +408,7 @@ const pace = (options: Limiter.Options, endpoint: string): number => {
 export type CallWith = (source: AccessToken.Source<CommonError>, tenant: string | undefined) => Service["call"]
 
 /** @internal */
-export const makeCallWith = (options: Options = {}): Effect.Effect<CallWith, never, Transport> =>
+export const makeCallWith = (options: Options, name?: string): Effect.Effect<CallWith, never, Transport> =>
   Effect.gen(function*() {
     const transport: DirectTransport = yield* Transport
     const deadline = Duration.decode(options.deadline ?? "30 seconds")
@@ -421,7 +421,7 @@ export const makeCallWith = (options: Options = {}): Effect.Effect<CallWith, nev
       : Option.isSome(sharedLimiter)
       ? sharedLimiter.value
       : yield* Limiter.make
-    const app = limiterOptions.app ?? `app-${++apps}`
+    const app = limiterOptions.app ?? name ?? `app-${++apps}`
 
     const retry = options.retry === false ? undefined : options.retry ?? {}
     const shared: Shared = {
@@ -490,10 +490,12 @@ export const makeCallWith = (options: Options = {}): Effect.Effect<CallWith, nev
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, never, Transport | TokenService> =>
-  Effect.map(
-    Effect.all([makeCallWith(options), TokenService, Transport]),
-    ([callWith, tokens, { hosts }]) => ({ host: hosts.api, call: callWith(tokens, undefined) })
-  )
+  Effect.gen(function*() {
+    const tokens = yield* TokenService
+    const { hosts } = yield* Transport
+    const callWith = yield* makeCallWith(options, tokens.clientId)
+    return { host: hosts.api, call: callWith(tokens, undefined) }
+  })
 
 // So many organisations have their `DingTalk` at hand; it is cheap to make again.
 const AT_HAND = 5000
@@ -508,26 +510,26 @@ const AT_HAND = 5000
 export const makeOrganizations = (
   options: Options = {}
 ): Effect.Effect<OrganizationsService, never, Transport | OrganizationTokens> =>
-  Effect.map(
-    Effect.all([makeCallWith(options), OrganizationTokens, Transport]),
-    ([callWith, tokens, { hosts }]) => {
-      let young = new Map<string, Service>()
-      let old = new Map<string, Service>()
-      return {
-        of: (corpId) => {
-          let dingtalk = young.get(corpId)
-          if (dingtalk !== undefined) return dingtalk
-          dingtalk = old.get(corpId) ?? { host: hosts.api, corpId, call: callWith(tokens.of(corpId), corpId) }
-          if (young.size >= AT_HAND) {
-            old = young
-            young = new Map()
-          }
-          young.set(corpId, dingtalk)
-          return dingtalk
+  Effect.gen(function*() {
+    const tokens = yield* OrganizationTokens
+    const { hosts } = yield* Transport
+    const callWith = yield* makeCallWith(options, tokens.clientId)
+    let young = new Map<string, Service>()
+    let old = new Map<string, Service>()
+    return {
+      of: (corpId) => {
+        let dingtalk = young.get(corpId)
+        if (dingtalk !== undefined) return dingtalk
+        dingtalk = old.get(corpId) ?? { host: hosts.api, corpId, call: callWith(tokens.of(corpId), corpId) }
+        if (young.size >= AT_HAND) {
+          old = young
+          young = new Map()
         }
+        young.set(corpId, dingtalk)
+        return dingtalk
       }
     }
-  )
+  })
 
 /**
  * @since 0.1.0
@@ -585,8 +587,29 @@ export const layerOrganizations = (
   Layer.effect(Organizations, makeOrganizations(options))
 
 /**
- * With the deadline from `DINGTALK_DEADLINE`, such as `10 seconds`, and the pace from `DINGTALK_CALLS_PER_SECOND`; or
- * from a `Config` of your own.
+ * Options out of `Config`; what is left out comes from the environment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Settings = { readonly [K in keyof Options]?: Config.Config.Wrap<Options[K]> }
+
+const fromSettings = (config: Settings): Config.Config<Options> =>
+  Config.unwrap(
+    {
+      deadline: Config.duration("DINGTALK_DEADLINE").pipe(Config.withDefault(Duration.seconds(30))),
+      limiter: Config.number("DINGTALK_CALLS_PER_SECOND").pipe(
+        Config.validate({ message: "must be more than 0", validation: (perSecond) => perSecond > 0 }),
+        Config.withDefault(20),
+        Config.map((perSecond) => ({ perSecond }))
+      ),
+      ...config
+    } as Config.Config.Wrap<Options>
+  )
+
+/**
+ * With the deadline from `DINGTALK_DEADLINE`, such as `10 seconds`, and the pace from `DINGTALK_CALLS_PER_SECOND`, but
+ * for what you give.
  *
  * @since 0.1.0
  * @category layers
@@ -603,13 +626,17 @@ export const layerOrganizations = (
  * ```
  */
 export const layerConfig = (
-  config: Config.Config.Wrap<Options> = {
-    deadline: Config.duration("DINGTALK_DEADLINE").pipe(Config.withDefault(Duration.seconds(30))),
-    limiter: Config.number("DINGTALK_CALLS_PER_SECOND").pipe(
-      Config.validate({ message: "must be more than 0", validation: (perSecond) => perSecond > 0 }),
-      Config.withDefault(20),
-      Config.map((perSecond) => ({ perSecond }))
-    )
-  }
+  config: Settings = {}
 ): Layer.Layer<DingTalk, ConfigError, Transport | TokenService> =>
-  Layer.effect(DingTalk, Effect.flatMap(Config.unwrap(config), make))
+  Layer.effect(DingTalk, Effect.flatMap(fromSettings(config), make))
+
+/**
+ * As `layerConfig`, for an app in many organisations.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOrganizationsConfig = (
+  config: Settings = {}
+): Layer.Layer<Organizations, ConfigError, Transport | OrganizationTokens> =>
+  Layer.effect(Organizations, Effect.flatMap(fromSettings(config), makeOrganizations))

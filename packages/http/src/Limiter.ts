@@ -84,7 +84,7 @@ export interface Options {
   readonly perSecond?: number | undefined
   /** other paces, by the endpoint's name, such as `{ "contact.getUser": 40 }`; `Infinity` for none */
   readonly endpoints?: { readonly [endpoint: string]: number } | undefined
-  /** names the app to a `Limiter` that is shared, such as its Client ID; otherwise each Layer is an app of its own */
+  /** names the app to a `Limiter` that is shared; its Client ID unless it says otherwise */
   readonly app?: string | undefined
 }
 

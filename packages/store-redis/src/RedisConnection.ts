@@ -45,6 +45,16 @@ const validate = (url: string): Either.Either<string, string> =>
  *
  * @since 0.1.0
  * @category config
+ * @example
+ * ```ts
+ * import { RedisConnection } from "@effect-dingtalk/store-redis"
+ * import { ConfigProvider, Effect } from "effect"
+ *
+ * RedisConnection.config("CACHE_URL").pipe(
+ *   Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["CACHE_URL", "redis://:secret@redis.internal:6379"]]))),
+ *   Effect.runPromise
+ * ).then((url) => console.log(String(url))) // <redacted>
+ * ```
  */
 export const config = (name = "REDIS_URL"): Config.Config<Redacted.Redacted> =>
   Config.mapOrFail(Config.redacted(name), (url) =>
@@ -68,7 +78,8 @@ const patience: RedisOptions = {
 }
 
 const open = (options: Options): Redis => {
-  const all = { ...patience, ...options.ioredis }
+  // What ioredis 6 makes of answers in RESP3 changes none that is asked for here.
+  const all: Omit<RedisOptions, "replyMapping"> = { ...patience, ...options.ioredis }
   if (options.url === undefined) return options.ioredis === undefined ? new Redis(LOCAL, all) : new Redis(all)
   const url = typeof options.url === "string" ? options.url : Redacted.value(options.url)
   return new Redis(Either.getOrThrowWith(validate(url), (why) => new RangeError(why)), all)

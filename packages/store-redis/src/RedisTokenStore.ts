@@ -81,6 +81,23 @@ const lifetime = (duration: Duration.Duration): number | undefined => {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { TokenStore } from "@effect-dingtalk/auth"
+ * import { RedisConnection, RedisTokenStore } from "@effect-dingtalk/store-redis"
+ * import { Effect, Layer } from "effect"
+ *
+ * const shared = Layer.scoped(
+ *   TokenStore.TokenStore,
+ *   RedisConnection.make({ url: "redis://redis.internal:6379" }).pipe(
+ *     Effect.map((client) => RedisTokenStore.backing(client, "crm:dingtalk:")),
+ *     // what you would add: counting, a second place to look
+ *     Effect.map((backing) => ({ ...backing, read: (key: string) => Effect.withSpan(backing.read(key), "tokens") })),
+ *     Effect.flatMap((backing) => TokenStore.make(backing))
+ *   )
+ * )
+ * console.log(Layer.isLayer(shared)) // true
+ * ```
  */
 export const backing = (client: RedisConnection.Client, prefix = PREFIX): TokenStore.Backing => {
   // In braces, which are in no key: on a cluster the two of one token are side by side.
@@ -127,6 +144,15 @@ export const backing = (client: RedisConnection.Client, prefix = PREFIX): TokenS
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { TokenStore } from "@effect-dingtalk/auth"
+ * import { RedisTokenStore } from "@effect-dingtalk/store-redis"
+ * import { Layer } from "effect"
+ *
+ * const shared = Layer.scoped(TokenStore.TokenStore, RedisTokenStore.make({ url: "redis://redis.internal:6379" }))
+ * console.log(Layer.isLayer(shared)) // true
+ * ```
  */
 export const make = (
   options: Options = {}
@@ -152,8 +178,26 @@ export const layer = (options: Options = {}): Layer.Layer<TokenStore.TokenStore,
   Layer.scoped(TokenStore.TokenStore, make(options))
 
 /**
- * From `REDIS_URL`, `DINGTALK_REDIS_PREFIX` and `DINGTALK_TOKEN_STORE_KEYS`, of which the last encrypts; or from a
- * `Config` of your own.
+ * Options out of `Config`; what is left out comes from the environment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Settings = { readonly [K in keyof Options]?: Config.Config.Wrap<Options[K]> }
+
+const fromSettings = (config: Settings): Config.Config<Options> =>
+  Config.unwrap(
+    {
+      url: Config.withDefault(RedisConnection.config(), undefined),
+      prefix: Config.withDefault(Config.string("DINGTALK_REDIS_PREFIX"), PREFIX),
+      encryption: Config.withDefault(TokenCipher.config(), undefined),
+      ...config
+    } as Config.Config.Wrap<Options>
+  )
+
+/**
+ * From `REDIS_URL`, `DINGTALK_REDIS_PREFIX` and `DINGTALK_TOKEN_STORE_KEYS`, of which the last encrypts, but for what
+ * you give.
  *
  * @since 0.1.0
  * @category layers
@@ -173,13 +217,9 @@ export const layer = (options: Options = {}): Layer.Layer<TokenStore.TokenStore,
  * ```
  */
 export const layerConfig = (
-  config: Config.Config.Wrap<Options> = {
-    url: Config.withDefault(RedisConnection.config(), undefined),
-    prefix: Config.withDefault(Config.string("DINGTALK_REDIS_PREFIX"), PREFIX),
-    encryption: Config.withDefault(TokenCipher.config(), undefined)
-  }
+  config: Settings = {}
 ): Layer.Layer<TokenStore.TokenStore, TokenStore.TokenStoreError | ConfigError> =>
-  Layer.scoped(TokenStore.TokenStore, Effect.flatMap(Config.unwrap(config), make))
+  Layer.scoped(TokenStore.TokenStore, Effect.flatMap(fromSettings(config), make))
 
 /**
  * On a client that you have, which stays yours. Nothing is put into its offline queue: while it is not connected the

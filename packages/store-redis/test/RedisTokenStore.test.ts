@@ -4,7 +4,19 @@
 import { TokenStore } from "@effect-dingtalk/auth"
 import { RedisConnection, RedisTokenStore } from "@effect-dingtalk/store-redis"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Cause, ConfigProvider, Duration, Effect, Encoding, Exit, Layer, Logger, LogLevel, Redacted } from "effect"
+import {
+  Cause,
+  Config,
+  ConfigProvider,
+  Duration,
+  Effect,
+  Encoding,
+  Exit,
+  Layer,
+  Logger,
+  LogLevel,
+  Redacted
+} from "effect"
 import {
   encryptionKey,
   row,
@@ -26,34 +38,36 @@ Server.withRedis(() => {
     (client) => RedisTokenStore.backing(client, prefix)
   )
 
-  tokenStoreContract("Redis", {
-    clock: "live",
-    open,
-    broken: Effect.gen(function*() {
-      return RedisTokenStore.backing(yield* RedisConnection.make({ url: yield* Server.nobody }), prefix)
-    }),
-    corrupt: (key, how) =>
-      Effect.scoped(Effect.gen(function*() {
+  // They wait for rows and leases to end: all at once.
+  describe.concurrent("as every store", () =>
+    tokenStoreContract("Redis", {
+      clock: "live",
+      open,
+      broken: Effect.gen(function*() {
+        return RedisTokenStore.backing(yield* RedisConnection.make({ url: yield* Server.nobody }), prefix)
+      }),
+      corrupt: (key, how) =>
+        Effect.scoped(Effect.gen(function*() {
+          const redis = yield* Server.client()
+          const name = `${prefix}token:{${key}}`
+          const before = (yield* Effect.promise(() => redis.get(name))) ?? ""
+          const after = how === "garbage" ? "\0\xff garbage" : how === "empty" ? "" : before.slice(0, before.length / 2)
+          yield* Effect.promise(() => redis.set(name, after))
+        })),
+      raw: Effect.scoped(Effect.gen(function*() {
         const redis = yield* Server.client()
-        const name = `${prefix}token:{${key}}`
-        const before = (yield* Effect.promise(() => redis.get(name))) ?? ""
-        const after = how === "garbage" ? "\0\xff garbage" : how === "empty" ? "" : before.slice(0, before.length / 2)
-        yield* Effect.promise(() => redis.set(name, after))
-      })),
-    raw: Effect.scoped(Effect.gen(function*() {
-      const redis = yield* Server.client()
-      const keys = yield* Server.keysOf(redis, prefix)
-      const dumps = yield* Effect.promise(() =>
-        Promise.all(keys.map(async (key) => {
-          const type = await redis.type(key)
-          return `${key} ${type === "string" ? await redis.get(key) : type} ${
-            (await redis.dumpBuffer(key))?.toString("latin1")
-          }`
-        }))
-      )
-      return dumps.join("\n")
+        const keys = yield* Server.keysOf(redis, prefix)
+        const dumps = yield* Effect.promise(() =>
+          Promise.all(keys.map(async (key) => {
+            const type = await redis.type(key)
+            return `${key} ${type === "string" ? await redis.get(key) : type} ${
+              (await redis.dumpBuffer(key))?.toString("latin1")
+            }`
+          }))
+        )
+        return dumps.join("\n")
+      }))
     }))
-  })
 
   describe("in Redis", () => {
     const behind = Effect.all([open, Server.client()])
@@ -235,6 +249,20 @@ Server.withRedis(() => {
           new Map([
             ["REDIS_URL", Server.url],
             ["DINGTALK_REDIS_PREFIX", prefix],
+            ["DINGTALK_TOKEN_STORE_KEYS", `k1:${Redacted.value(encryptionKey("k1").secret)}`]
+          ])
+        ))
+      ))
+
+    it.live("what is given replaces one setting, and no other: above all not the encryption", () =>
+      Effect.gen(function*() {
+        const { raw } = yield* roundTrip
+        assert.include(raw, "aes256gcm.k1.")
+      }).pipe(
+        Effect.provide(RedisTokenStore.layerConfig({ prefix: Config.succeed(prefix) })),
+        Effect.withConfigProvider(ConfigProvider.fromMap(
+          new Map([
+            ["REDIS_URL", Server.url],
             ["DINGTALK_TOKEN_STORE_KEYS", `k1:${Redacted.value(encryptionKey("k1").secret)}`]
           ])
         ))

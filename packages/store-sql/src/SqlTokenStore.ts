@@ -273,8 +273,25 @@ export const layer = (
   Layer.scoped(TokenStore.TokenStore, make(options))
 
 /**
- * From `DINGTALK_TOKEN_STORE_KEYS`, without which tokens are stored in clear, and `DINGTALK_TOKEN_STORE_TABLE`; or from
- * your own names.
+ * Options out of `Config`; what is left out comes from the environment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Settings = { readonly [K in keyof Options]?: Config.Config.Wrap<Options[K]> }
+
+const fromSettings = (config: Settings): Config.Config<Options> =>
+  Config.unwrap(
+    {
+      table: Config.withDefault(Config.string("DINGTALK_TOKEN_STORE_TABLE"), TABLE),
+      encryption: Config.withDefault(TokenCipher.config(), undefined),
+      ...config
+    } as Config.Config.Wrap<Options>
+  )
+
+/**
+ * From `DINGTALK_TOKEN_STORE_KEYS`, without which tokens are stored in clear, and `DINGTALK_TOKEN_STORE_TABLE`, but
+ * for what you give.
  *
  * @since 0.1.0
  * @category layers
@@ -294,9 +311,6 @@ export const layer = (
  * ```
  */
 export const layerConfig = (
-  config: Config.Config.Wrap<Options> = {
-    table: Config.withDefault(Config.string("DINGTALK_TOKEN_STORE_TABLE"), TABLE),
-    encryption: Config.withDefault(TokenCipher.config(), undefined)
-  }
+  config: Settings = {}
 ): Layer.Layer<TokenStore.TokenStore, TokenStore.TokenStoreError | ConfigError, SqlClient.SqlClient> =>
-  Layer.scoped(TokenStore.TokenStore, Effect.flatMap(Config.unwrap(config), make))
+  Layer.scoped(TokenStore.TokenStore, Effect.flatMap(fromSettings(config), make))

@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   Cause,
   Chunk,
+  Config,
   ConfigProvider,
   Context,
   Duration,
@@ -294,7 +295,13 @@ await forEachDatabase((database) => {
             const rows = yield* ask((sql) => sql<{ body: string }>`SELECT body FROM ${sql(table)}`)
             return rows.map(({ body }) => body).join()
           }).pipe(
-            Effect.provide(Layer.provide(SqlTokenStore.layerConfig(), database.connect(2))),
+            Effect.provide(Layer.provide(
+              // One setting that is given leaves the others to the environment.
+              table === "given"
+                ? SqlTokenStore.layerConfig({ table: Config.succeed(table) })
+                : SqlTokenStore.layerConfig(),
+              database.connect(2)
+            )),
             Effect.withConfigProvider(
               ConfigProvider.fromMap(new Map([["DINGTALK_TOKEN_STORE_TABLE", table], ...settings]))
             )
@@ -302,6 +309,8 @@ await forEachDatabase((database) => {
         const sealed = yield* write("sealed", [["DINGTALK_TOKEN_STORE_KEYS", `2026-11:${secret}`]])
         assert.include(sealed, "aes256gcm.2026-11.")
         assert.notInclude(sealed, "sentinel")
+        const given = yield* write("given", [["DINGTALK_TOKEN_STORE_KEYS", `2026-11:${secret}`]])
+        assert.include(given, "aes256gcm.2026-11.")
         assert.include(yield* write("clear", []), "sentinel-value")
         const wrong = yield* Effect.exit(write("wrong", [["DINGTALK_TOKEN_STORE_KEYS", "2026-11:c2VudGluZWw="]]))
         assert.include(inspect(ended(wrong)), "InvalidData")

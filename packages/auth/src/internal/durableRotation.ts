@@ -16,14 +16,26 @@ import type * as Background from "./background.js"
 import type { Failure, Rotation } from "./session.js"
 import * as session from "./session.js"
 import * as sharedToken from "./sharedToken.js"
+import * as Turns from "./turns.js"
 
 // The life of a refresh token (reference 1.1, T3): for so long somebody may hold a session, and must learn that it ended.
 const KEEP = Duration.days(30)
 const NAP = 50
+const LONGEST_NAP = 500
 // Longer than an exchange usually takes; it delays only who comes after a process that died in the middle of one.
 const SPENDING = Duration.toMillis("5 seconds")
 // Who finds a newer version each time is not going to be last; a store that never takes anything must not be asked for ever.
 const ATTEMPTS = 5
+
+// Of all the sessions of a process: who has begun must get through before its lease ends, whoever else waits.
+const AT_ONCE = 64
+const turns = /*#__PURE__*/ new WeakMap<TokenStore.Service, ReturnType<typeof Turns.make>>()
+
+const turnIn = (store: TokenStore.Service): ReturnType<typeof Turns.make> => {
+  const turn = turns.get(store) ?? Turns.make(AT_ONCE)
+  turns.set(store, turn)
+  return turn
+}
 
 /** @internal */
 export const toStored = (tokens: UserTokens): TokenStore.StoredToken => ({
@@ -50,6 +62,22 @@ export const storeFailed = (error: TokenStore.TokenStoreError) =>
     reason: "Store",
     description: `the session was left as it is: ${error.message}`
   })
+
+/**
+ * What a process with other keys has written is left to it: to replace it would end a session that lives.
+ *
+ * @internal
+ */
+export const read = (
+  store: TokenStore.Service,
+  key: TokenStore.Key
+): Effect.Effect<TokenStore.Found, TokenStore.TokenStoreError> =>
+  Effect.flatMap(store.read(key), (found) => found.isSealed === true ? Effect.fail(sealed) : Effect.succeed(found))
+
+const sealed = /*#__PURE__*/ new TokenStore.TokenStoreError({
+  operation: "read",
+  description: "the session is encrypted with a key that is not given here"
+})
 
 const refusedToWrite = /*#__PURE__*/ new TokenStore.TokenStoreError({
   operation: "write",
@@ -168,6 +196,7 @@ export const make = (options: {
   readonly fork: Background.Fork
 }): Rotation => {
   const { fork, key, store } = options
+  const turn = turnIn(store)
   const patience = Duration.toMillis(options.patience)
   // A token that was refused is not sent again; somebody else may still bring a newer one.
   let refused: { readonly refreshToken: Redacted.Redacted; readonly error: SignInRequired } | undefined
@@ -200,7 +229,7 @@ export const make = (options: {
         : stored
 
     const look = Effect.flatMap(
-      store.read(key),
+      read(store, key),
       (found) =>
         found.token?.endedAt === undefined
           ? Effect.succeed(found)
@@ -256,19 +285,30 @@ export const make = (options: {
       return next
     })
 
-    const go = (since: number): Effect.Effect<UserTokens, Failure | TokenStore.TokenStoreError> =>
+    /** What somebody else spends is looked at only: a thousand sessions that wait must not keep the store busy. */
+    const again: Step = Effect.flatMap(
+      Effect.zip(look, Clock.currentTimeMillis),
+      ([{ token }, now]) =>
+        isBeingSpent(token, now) && adopted(token, now) === undefined ? Effect.succeed(undefined) : attempt
+    )
+
+    const go = (
+      since: number,
+      step = attempt,
+      nap = NAP
+    ): Effect.Effect<UserTokens, Failure | TokenStore.TokenStoreError> =>
       Effect.flatMap(
-        Effect.scoped(attempt),
+        turn(Effect.scoped(step)),
         (tokens) =>
           tokens !== undefined ? Effect.succeed(tokens) : Effect.gen(function*() {
             if ((yield* Clock.currentTimeMillis) - since >= patience) return yield* session.late(options.patience)
             const random = yield* Random.next
-            yield* Effect.sleep(Duration.millis(NAP * (0.5 + random)))
-            return yield* go(since)
+            yield* Effect.sleep(Duration.millis(nap * (0.5 + random)))
+            return yield* go(since, again, Math.min(nap * 1.5, LONGEST_NAP))
           })
       )
 
-    return Effect.flatMap(Clock.currentTimeMillis, go).pipe(
+    return Effect.flatMap(Clock.currentTimeMillis, (since) => go(since)).pipe(
       Effect.catchTag("TokenStoreError", (error) => Effect.fail(storeFailed(error)))
     )
   }

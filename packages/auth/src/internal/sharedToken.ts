@@ -2,6 +2,7 @@ import * as AccessToken from "@effect-dingtalk/core/AccessToken"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { identity } from "effect/Function"
 import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
@@ -62,7 +63,12 @@ export const leased = (
 ): Effect.Effect<TokenStore.Lease | undefined, TokenStoreError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.interruptible(store.lease(key)),
-    (lease) => lease === undefined ? Effect.void : Effect.ignore(Effect.interruptible(lease.release))
+    (lease) =>
+      lease === undefined ? Effect.void : Effect.flatMap(
+        // Of its own, for what is interruptible ends at once in a fiber that is being interrupted.
+        Effect.forkDaemon(Effect.interruptible(lease.release)),
+        Fiber.await
+      )
   )
 
 /**

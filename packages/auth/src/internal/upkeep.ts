@@ -1,6 +1,6 @@
 import type * as AccessToken from "@effect-dingtalk/core/AccessToken"
 import type { CommonError } from "@effect-dingtalk/core/DingTalkError"
-import { TransportError } from "@effect-dingtalk/core/DingTalkError"
+import { PermissionDenied, TransportError } from "@effect-dingtalk/core/DingTalkError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -117,6 +117,24 @@ export const pace = (perSecond: number): <A, E>(effect: Effect.Effect<A, E>) => 
   )
   return (effect) => Effect.zipRight(turn, effect)
 }
+
+/**
+ * Says which organisation it was that has not authorised the app.
+ *
+ * @internal
+ */
+export const naming =
+  (corpId: string) => <A, R>(effect: Effect.Effect<A, CommonError, R>): Effect.Effect<A, CommonError, R> =>
+    Effect.mapError(effect, (error) => {
+      if (error._tag !== "PermissionDenied" || !UNAUTHORISED.has(error.code ?? "")) return error
+      const { _tag, ...fields } = error
+      return new PermissionDenied({
+        ...fields,
+        advice: `the organisation ${corpId} has not authorised the app, or no longer does`
+      })
+    })
+
+const UNAUTHORISED = new Set(["invalidAuthInfo", "unauthorized.client"])
 
 /**
  * What looks after tokens for as long as its scope lives: closing that stops timers and fetches under way.

@@ -1,4 +1,14 @@
+/**
+ * What a process and Redis say to each other about the pace.
+ */
+import type * as Limiter from "@effect-dingtalk/http/Limiter"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Cluster, Redis } from "ioredis"
+import { randomBytes } from "node:crypto"
 import * as Command from "./command.js"
+import * as Queue from "./queue.js"
 
 /**
  * Gives places in the queue of one lane. All of a host is in one slot of a cluster.
@@ -6,12 +16,11 @@ import * as Command from "./command.js"
  * `places` holds when each call goes, or went, for as long as it counts; `freed` those of them that were given back and
  * may be had by the next who asks; `waiting` how many more wait in each process.
  *
- * Answers: the time, when one more could go, the milliseconds for which lane, app and host are paused, whether that is a
- * ban, the places, how many wait in each other process, and when those places are that were held before.
- *
- * @internal
+ * Answers: the time, when one more could go, the milliseconds for which host, app, organisation and lane are paused,
+ * whether that is a ban, the places, how many wait in each other process, and when those places are that were held
+ * before.
  */
-export const ASK = /*#__PURE__*/ Command.script(`
+const ASK = /*#__PURE__*/ Command.script(`
 local places, freed, waiting = KEYS[1], KEYS[2], KEYS[3]
 local limit, window, spacing, horizon = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local me, wanted, ahead, serial = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
@@ -27,7 +36,7 @@ local function keep(key, kind)
 end
 
 local paused, pauses, ban = 0, {}, 0
-for i = 4, 6 do
+for i = 4, #KEYS do
   local found = redis.pcall('GET', KEYS[i])
   local left = 0
   if found == 'pause' or found == 'ban' then left = math.max(0, redis.call('PTTL', KEYS[i])) end
@@ -134,15 +143,188 @@ end
 return { text(now), text(soonest), pauses, ban, given, others, own }
 `)
 
-/**
- * A pause that lasts longer is not cut short, and one that is a ban stays one.
- *
- * @internal
- */
-export const PAUSE = /*#__PURE__*/ Command.script(`
+// A pause that lasts longer is not cut short, and one that is a ban stays one.
+const PAUSE = /*#__PURE__*/ Command.script(`
 local found = redis.pcall('GET', KEYS[1])
 local left = (found == 'pause' or found == 'ban') and redis.call('PTTL', KEYS[1]) or 0
 local kind = left > 0 and found == 'ban' and 'ban' or ARGV[1]
 redis.call('SET', KEYS[1], kind, 'PX', string.format('%.0f', math.max(left, tonumber(ARGV[2]))))
 return 1
 `)
+
+/** So far ahead places are given. */
+const HORIZON = 10_000
+/** A process that was busy reads what has come meanwhile before it gives up. */
+const GRACE = 20
+
+/**
+ * What a pause may hold.
+ *
+ * @internal
+ */
+export type Scope = "lane" | "tenant" | "app" | "host"
+
+/**
+ * The wider ones first: who has been told of these needs not be told of the others.
+ *
+ * @internal
+ */
+export const scopes: ReadonlyArray<Scope> = ["host", "app", "tenant", "lane"]
+
+/** @internal */
+export interface Keys {
+  readonly queue: ReadonlyArray<string>
+  readonly pauses: { readonly [K in Scope]: string }
+}
+
+/** @internal */
+export const keysOf = (prefix: string, lane: Limiter.Lane): Keys => {
+  const tenant = lane.tenant === undefined ? lane.app : `${lane.app} of ${lane.tenant}`
+  const names = `${tenant} ${lane.endpoint}`
+  const queue = `${prefix}pace:{${lane.host}} ${names}`
+  const pause = `${prefix}pause:{${lane.host}}`
+  const app = `${pause} ${lane.app} app`
+  return {
+    queue: [`${queue} places`, `${queue} freed`, `${queue} waiting`],
+    pauses: {
+      lane: `${pause} ${names} lane`,
+      // Where an app names no organisation, to pause its own is to pause the app.
+      tenant: lane.tenant === undefined ? app : `${pause} ${tenant} tenant`,
+      app,
+      host: `${pause} host`
+    }
+  }
+}
+
+type Reply = readonly [
+  now: string,
+  soonest: string,
+  pauses: ReadonlyArray<number>,
+  ban: number,
+  places: ReadonlyArray<string>,
+  others: ReadonlyArray<number>,
+  held: ReadonlyArray<string>
+]
+
+/**
+ * Times are by the clock of Redis.
+ *
+ * @internal
+ */
+export interface Answer {
+  readonly now: number
+  /** when one more could go */
+  readonly soonest: number
+  /** for how many milliseconds, in the order of `scopes` */
+  readonly pauses: ReadonlyArray<number>
+  readonly isBan: boolean
+  readonly given: ReadonlyArray<Queue.Place>
+  /** whether Redis has noted that more wait here */
+  readonly isReported: boolean
+  /** how many wait in each other process */
+  readonly others: ReadonlyArray<number>
+}
+
+/** @internal */
+export interface Line extends Queue.Queue {
+  readonly keys: Keys
+}
+
+/** @internal */
+export interface Pace {
+  /** in milliseconds, by a clock of this process that is never set */
+  readonly monotonic: () => number
+  /** by how much the clock of Redis is ahead of that: about, and at most; not a number before it first answered */
+  readonly offset: () => number
+  readonly most: () => number
+  /** Asks for places, and tells what was given back and what went late. Those that are held may be put off. */
+  readonly ask: (line: Line) => Effect.Effect<Answer, string>
+  readonly pause: (key: string, kind: "ban" | "pause", millis: number) => Effect.Effect<void, string>
+}
+
+/** @internal */
+export const make = (client: Redis | Cluster, clock: Clock.Clock, timeout: Duration.Duration): Pace => {
+  const me = randomBytes(9).toString("base64url")
+  let serial = 0
+
+  const monotonic = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
+
+  // The clock of Redis is ahead of ours by what lies between these two.
+  let least = Number.NEGATIVE_INFINITY
+  let most = Number.POSITIVE_INFINITY
+  let comparedAt = 0
+  const compare = (redis: number, sentAt: number, heardAt: number) => {
+    // Two clocks drift apart, by far less than that.
+    const drift = (heardAt - comparedAt) * 0.0005
+    comparedAt = heardAt
+    least = Math.max(least - drift, redis - heardAt)
+    most = Math.min(most + drift, redis - sentAt)
+    if (least > most) {
+      least = redis - heardAt
+      most = redis - sentAt
+    }
+  }
+
+  const late = Effect.sleep(timeout).pipe(
+    Effect.zipRight(Effect.sleep(Duration.millis(GRACE))),
+    Effect.zipRight(Effect.fail(`no answer within ${Duration.format(timeout)}`))
+  )
+  const timely = <A>(effect: Effect.Effect<A, string>): Effect.Effect<A, string> => Effect.raceFirst(effect, late)
+
+  const ask = (line: Line): Effect.Effect<Answer, string> =>
+    Effect.suspend(() => {
+      const { limit, moved, places, returned, spacing, window } = line
+      const held = [...places]
+      const wanted = Math.max(0, Queue.sizeOf(line) - held.length)
+      line.returned = []
+      line.moved = []
+      let sentAt = 0
+      return Command.run(client, ASK, [...line.keys.queue, ...scopes.map((scope) => line.keys.pauses[scope])], [
+        limit,
+        window,
+        spacing,
+        HORIZON,
+        me,
+        wanted,
+        line.ahead - held.length,
+        ++serial,
+        returned.length,
+        held.length,
+        ...returned,
+        ...held.map(({ id }) => id),
+        ...moved
+        // Not before there is a connection: the clocks are compared by it.
+      ], () => sentAt = monotonic()).pipe(
+        timely,
+        Effect.map((reply) => {
+          const [time, soonest, pauses, ban, places, others, times] = reply as Reply
+          const now = Number(time)
+          const heardAt = monotonic()
+          compare(now, sentAt, heardAt)
+          for (const [i, place] of held.entries()) place.at = Number(times[i] || Number.POSITIVE_INFINITY)
+          const given: Array<Queue.Place> = []
+          for (let i = 0; i < places.length; i += 2) {
+            const at = Number(places[i + 1])
+            given.push({ id: places[i]!, at, heardAt, isNow: at <= now })
+          }
+          return {
+            now,
+            soonest: Number(soonest),
+            pauses,
+            isBan: ban === 1,
+            given,
+            isReported: wanted > given.length,
+            others
+          }
+        })
+      )
+    })
+
+  return {
+    monotonic,
+    offset: () => (least + most) / 2,
+    most: () => most,
+    ask,
+    pause: (key, kind, millis) => Effect.asVoid(timely(Command.run(client, PAUSE, [key], [kind, Math.ceil(millis)])))
+  }
+}
