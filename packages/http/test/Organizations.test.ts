@@ -1,0 +1,147 @@
+import {
+  AccessToken,
+  Contact,
+  DingTalk,
+  Endpoint,
+  Hosts,
+  OAuth2,
+  Organizations,
+  OrganizationTokens,
+  SsoTokenService,
+  SuiteTokenService,
+  TokenService,
+  Transport
+} from "@effect-dingtalk/core"
+import { DingTalkHttp, Limiter } from "@effect-dingtalk/http"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+
+/** A transport that says whose token each call carried. */
+const recording = () => {
+  const calls: Array<string> = []
+  const transport = Layer.effect(
+    Transport.Transport,
+    Effect.map(
+      Effect.provide(
+        Transport.Transport,
+        Transport.layerTest([
+          Endpoint.handle(Contact.GetUser, ({ userid }) => Effect.succeed({ userid, unionid: "u", name: "John" })),
+          Endpoint.handle(OAuth2.GetAuthInfo, () => Effect.succeed({})),
+          Endpoint.handle(OAuth2.GetSsoUserInfo, () => Effect.succeed({ userId: "zhangsan" }))
+        ])
+      ),
+      (inner): Transport.Service => ({
+        hosts: Hosts.com,
+        prepare: (endpoint, payload) => {
+          const prepared = inner.prepare(endpoint, payload)
+          return prepared._tag === "Left" ? prepared : {
+            ...prepared,
+            right: (token) => {
+              calls.push(`${endpoint.name} ${token === undefined ? "without" : Redacted.value(token)}`)
+              return prepared.right(token)
+            }
+          } as typeof prepared
+        }
+      })
+    )
+  )
+  return { calls, transport }
+}
+
+/** A limiter that says which lanes it was asked for. */
+const lanes = () => {
+  const asked: Array<Limiter.Lane> = []
+  const layer = Layer.succeed(Limiter.Limiter, {
+    check: () => Effect.void,
+    take: (lane) => {
+      asked.push(lane)
+      return Effect.succeed(0)
+    },
+    pause: () => Effect.void
+  })
+  return { asked, layer }
+}
+
+describe("DingTalkHttp.layerOrganizations", () => {
+  it.effect("makes a call with the token of the organisation that is chosen, at its own pace", () =>
+    Effect.gen(function*() {
+      const { asked, layer } = lanes()
+      const { calls, transport } = recording()
+      const of: Array<string> = []
+      const tokens = Layer.succeed(OrganizationTokens.OrganizationTokens, {
+        clientId: "suite1",
+        of: (corpId) => ({
+          get: Effect.sync(() => {
+            of.push(corpId)
+            return AccessToken.make(`token-of-${corpId}`, Infinity)
+          }),
+          invalidate: () => Effect.void
+        })
+      })
+      const look = (corpId: string) => Organizations.within(corpId)(Contact.getUser({ userid: "zhangsan" }))
+      yield* Effect.all([look("north"), look("south"), look("north")]).pipe(
+        Effect.provide(DingTalkHttp.layerOrganizations().pipe(Layer.provide([layer, transport, tokens])))
+      )
+      assert.deepStrictEqual(of, ["north", "south", "north"])
+      assert.deepStrictEqual(calls, of.map((corpId) => `contact.getUser token-of-${corpId}`))
+      assert.deepStrictEqual(asked.map(({ app, tenant }) => [app, tenant]), [
+        ["suite1", "north"],
+        ["suite1", "south"],
+        ["suite1", "north"]
+      ])
+    }))
+
+  it.effect("tells what is built on it which organisation and which host it is", () =>
+    Effect.gen(function*() {
+      const { transport } = recording()
+      const { corpId, host } = yield* Organizations.within("north")(DingTalk.DingTalk).pipe(
+        Effect.provide(
+          DingTalkHttp.layerOrganizations().pipe(Layer.provide([transport, OrganizationTokens.layerTest()]))
+        )
+      )
+      assert.deepStrictEqual([corpId, host], ["north", "https://api.dingtalk.com"])
+    }))
+})
+
+describe("the app of a limiter that is shared", () => {
+  const appOf = (options: DingTalkHttp.Options, clientId?: string) =>
+    Effect.gen(function*() {
+      const { asked, layer } = lanes()
+      const tokens = Layer.succeed(TokenService.TokenService, {
+        ...(clientId === undefined ? {} : { clientId }),
+        get: Effect.succeed(AccessToken.make("t", Infinity)),
+        invalidate: () => Effect.void
+      })
+      yield* Effect.provide(
+        Contact.getUser({ userid: "zhangsan" }),
+        DingTalkHttp.layer(options).pipe(Layer.provide([layer, recording().transport, tokens]))
+      )
+      return asked[0]!.app
+    })
+
+  it.effect("is its Client ID, in every process the same; a name that is given; else nobody else's", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* appOf({}, "dingquickstart"), "dingquickstart")
+      assert.strictEqual(yield* appOf({ limiter: { app: "mine" } }, "dingquickstart"), "mine")
+      assert.notStrictEqual(yield* appOf({}), yield* appOf({}))
+    }))
+})
+
+describe("an endpoint that needs the suite's token, or the admin console's", () => {
+  it.effect("carries that one, and not the app's", () =>
+    Effect.gen(function*() {
+      const { calls, transport } = recording()
+      const setting = Layer.mergeAll(
+        DingTalkHttp.layer().pipe(Layer.provide([transport, TokenService.layerTest()])),
+        SuiteTokenService.layerTest(),
+        SsoTokenService.layerTest()
+      )
+      yield* Effect.provide(
+        Effect.zip(OAuth2.getAuthInfo({ authCorpId: "north" }), OAuth2.getSsoUserInfo({ code: CODE })),
+        setting
+      )
+      assert.deepStrictEqual(calls, ["oauth2.getAuthInfo test-suite-token", "oauth2.getSsoUserInfo test-sso-token"])
+    }))
+})
+
+const CODE = Redacted.make("code")
