@@ -40,7 +40,7 @@ const turnIn = (store: TokenStore.Service): ReturnType<typeof Turns.make> => {
 /** @internal */
 export const toStored = (tokens: UserTokens): TokenStore.StoredToken => ({
   value: tokens.accessToken,
-  issuedAt: tokens.issuedAt ?? tokens.expiresAt - Duration.toMillis("2 hours"),
+  issuedAt: session.issuedAtOf(tokens),
   expiresAt: tokens.expiresAt,
   refreshToken: tokens.refreshToken,
   corpId: tokens.corpId
@@ -315,4 +315,4 @@ export const make = (options: {
 }
 
 const isNewer = (tokens: UserTokens, stored: TokenStore.StoredToken): boolean =>
-  toStored(tokens).issuedAt > stored.issuedAt
+  session.issuedAtOf(tokens) > stored.issuedAt

@@ -55,6 +55,14 @@ export const toTokens = (answer: OAuth2.UserToken, askedAt: number, before?: Use
   corpId: answer.corpId ?? before?.corpId
 })
 
+/**
+ * When tokens were asked for; of a session that was taken up without it, by what the platform documents.
+ *
+ * @internal
+ */
+export const issuedAtOf = (tokens: UserTokens): number =>
+  tokens.issuedAt ?? tokens.expiresAt - tokenCell.lifeOf(undefined)
+
 /** Without a store: nobody else has this refresh token. */
 const alone: Rotation = (current, _, exchange) =>
   current.refreshToken === undefined ? Effect.fail(signInRequired()) : exchange(current.refreshToken, current)
@@ -120,7 +128,7 @@ export const start = (
           return isOurs ? Effect.flatMap(Effect.sync(() => fork(tell)), Fiber.await) : Effect.void
         }),
         Effect.map((next): tokenCell.Issued => {
-          const askedAt = next.issuedAt ?? next.expiresAt - tokenCell.lifeOf(undefined)
+          const askedAt = issuedAtOf(next)
           return { value: next.accessToken, expireIn: (next.expiresAt - askedAt) / 1000, askedAt }
         }),
         Effect.withSpan("DingTalk.userToken", { root: true })

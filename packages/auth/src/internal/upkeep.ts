@@ -9,6 +9,7 @@ import * as TokenStore from "../TokenStore.js"
 import * as Background from "./background.js"
 import * as sharedToken from "./sharedToken.js"
 import * as tokenCell from "./tokenCell.js"
+import * as Turns from "./turns.js"
 
 /**
  * One kind of token of one app, or of one app in one organisation.
@@ -28,8 +29,6 @@ export interface Kept {
 
 /** @internal */
 export interface Upkeep {
-  readonly store: TokenStore.Service | undefined
-  readonly fork: Background.Fork
   readonly one: (kept: Kept) => Effect.Effect<tokenCell.TokenCell<CommonError>>
   readonly many: (of: (subject: string) => Kept, options: Many) => Effect.Effect<
     (subject: string) => AccessToken.Source<CommonError>
@@ -79,30 +78,9 @@ const finality = (error: CommonError): Duration.Duration | undefined => {
 export const pace = (perSecond: number): <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E> => {
   if (perSecond === Infinity) return (effect) => effect
   const gap = 1000 / perSecond
-  // A `Semaphore` wakes all who wait each time, which ten thousand of them would feel.
-  const queue = new Set<() => void>()
-  let isTaken = false
+  const turn = Turns.make(1)
   let next = 0
 
-  const leave = Effect.sync(() => {
-    const [first] = queue
-    if (first === undefined) {
-      isTaken = false
-    } else {
-      queue.delete(first)
-      first()
-    }
-  })
-  const enter = Effect.async<void>((resume) => {
-    const come = () => resume(Effect.void)
-    if (isTaken) {
-      queue.add(come)
-    } else {
-      isTaken = true
-      come()
-    }
-    return Effect.suspend(() => queue.delete(come) ? Effect.void : leave)
-  })
   const wait = Effect.clockWith((clock) => {
     const now = clock.unsafeCurrentTimeMillis()
     // A clock that was set back keeps nobody waiting for longer than one gap.
@@ -112,10 +90,7 @@ export const pace = (perSecond: number): <A, E>(effect: Effect.Effect<A, E>) => 
     })
     return wait === 0 ? take : Effect.zipRight(clock.sleep(Duration.millis(wait)), take)
   })
-  const turn = Effect.uninterruptibleMask((restore) =>
-    Effect.zipRight(restore(enter), Effect.ensuring(restore(wait), leave))
-  )
-  return (effect) => Effect.zipRight(turn, effect)
+  return (effect) => Effect.zipRight(turn(wait), effect)
 }
 
 /**
@@ -191,8 +166,6 @@ export const make = (options: {
     }
 
     return {
-      store,
-      fork,
       one: (kept) => cellOf(kept, { spread: store === undefined ? 0 : SHARED_SPREAD }),
       many: (of, { idleAfter, onDrop, perSecond = 20 }) =>
         Effect.suspend(() => {
