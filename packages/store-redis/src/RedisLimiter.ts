@@ -22,6 +22,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Pace from "./internal/pace.js"
 import * as Queue from "./internal/queue.js"
+import { fromEnvironment, PREFIX } from "./internal/settings.js"
 import * as RedisConnection from "./RedisConnection.js"
 
 /**
@@ -56,7 +57,6 @@ export const unshared: Metric.Metric.Counter<number> = /*#__PURE__*/ Metric.from
   })
 )
 
-const PREFIX = "dingtalk:"
 const SECOND = 1000
 /** Later than that, a call tells when it really went. */
 const LATE = 5
@@ -472,14 +472,13 @@ export type Settings = { readonly [K in keyof Options]?: Config.Config.Wrap<Opti
 const fromSettings = (config: Settings): Config.Config<Options> =>
   Config.unwrap(
     {
-      url: Config.withDefault(RedisConnection.config(), undefined),
-      prefix: Config.withDefault(Config.string("DINGTALK_REDIS_PREFIX"), PREFIX),
+      ...fromEnvironment(),
       ...config
     } as Config.Config.Wrap<Options>
   )
 
 /**
- * From `REDIS_URL` and `DINGTALK_REDIS_PREFIX`, or from a `Config` of your own.
+ * From `REDIS_URL` and `DINGTALK_REDIS_PREFIX`, but for what you give.
  *
  * @since 0.1.0
  * @category layers

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Command from "./internal/command.js"
+import { fromEnvironment, PREFIX } from "./internal/settings.js"
 import * as RedisConnection from "./RedisConnection.js"
 
 /**
@@ -31,8 +32,6 @@ export interface StoreOptions extends TokenStore.Options {
  * @category models
  */
 export interface Options extends StoreOptions, RedisConnection.Options {}
-
-const PREFIX = "dingtalk:"
 
 // A row is `row1 <version> <text>`; whatever else is there counts as none, of whatever type it is.
 const WRITE = /*#__PURE__*/ Command.script(`
@@ -188,8 +187,7 @@ export type Settings = { readonly [K in keyof Options]?: Config.Config.Wrap<Opti
 const fromSettings = (config: Settings): Config.Config<Options> =>
   Config.unwrap(
     {
-      url: Config.withDefault(RedisConnection.config(), undefined),
-      prefix: Config.withDefault(Config.string("DINGTALK_REDIS_PREFIX"), PREFIX),
+      ...fromEnvironment(),
       encryption: Config.withDefault(TokenCipher.config(), undefined),
       ...config
     } as Config.Config.Wrap<Options>
