@@ -26,5 +26,6 @@ for (const { dir } of packages) {
     writeFileSync(file, `${code}\n//# sourceMappingURL=${file.split(/[\\/]/).at(-1)}.map\n`)
     writeFileSync(`${file}.map`, JSON.stringify(map))
   }
-  await merge(resolve(dir, "dist"))
 }
+
+await merge(packages.map(({ dir, json }) => ({ name: json.name, dist: resolve(dir, "dist") })))

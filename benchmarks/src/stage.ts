@@ -6,7 +6,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { transform } from "esbuild"
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -22,6 +22,8 @@ const babel: {
 const annotatePureCalls = require.resolve("babel-plugin-annotate-pure-calls")
 // As `.ci/build.mjs` does it; these have no types either.
 const ci = (name: string): Promise<any> => import(new URL(`../../.ci/${name}.mjs`, import.meta.url).href)
+
+const PEERS = ["effect", "@effect/platform", "undici"]
 
 export class BuildFailed extends Data.TaggedError("BuildFailed")<{ readonly message: string }> {}
 
@@ -52,8 +54,7 @@ const build = async (from: string, to: string, each: (code: string) => Promise<s
 const buildPackage = async (dir: string, name: string) => {
   const json = JSON.parse(await readFile(join(packages, name, "package.json"), "utf8"))
   const out = join(dir, "node_modules", json.name)
-  const [{ pureDeclarations }, { merge }] = await Promise.all([ci("pure-declarations"), ci("merge")])
-  // Like `.ci/build.mjs`: as few files as are published, and a bundler drops what it would drop of those.
+  const { pureDeclarations } = await ci("pure-declarations")
   await build(join(packages, name, "src"), join(out, "dist"), async (code) => {
     const pure = await babel.transformAsync(code, {
       babelrc: false,
@@ -62,11 +63,26 @@ const buildPackage = async (dir: string, name: string) => {
     })
     return pure.code
   })
-  await merge(join(out, "dist"), { sourcemap: false })
   const { publishConfig, sideEffects, version } = json
   await writeFile(
     join(out, "package.json"),
     JSON.stringify({ name: json.name, version, type: "module", sideEffects, exports: publishConfig.exports })
+  )
+  return { name: json.name, dist: join(out, "dist") }
+}
+
+/** Like `.ci/build.mjs`: as few files as are published, and a bundler drops what it would drop of those. */
+const buildPackages = async (dir: string) => {
+  const { merge } = await ci("merge")
+  await merge(await Promise.all(["core", "auth", "http"].map((name) => buildPackage(dir, name))), { sourcemap: false })
+}
+
+/** What the packages stand on is their neighbour, as after `npm install`: Node looks for it no further up than there. */
+const linkPeers = async (dir: string) => {
+  const modules = join(dir, "node_modules")
+  await mkdir(join(modules, "@effect"), { recursive: true })
+  await Promise.all(
+    PEERS.map((name) => symlink(join(here, "node_modules", name), join(modules, name), "junction"))
   )
 }
 
@@ -85,7 +101,8 @@ export const make = Effect.acquireRelease(
     Effect.tryPromise({
       try: () =>
         Promise.all([
-          ...["core", "auth", "http"].map((name) => buildPackage(dir, name)),
+          linkPeers(dir),
+          buildPackages(dir),
           build(join(here, "src"), join(dir, "src"), (code) => Promise.resolve(code))
         ]),
       catch: (error) => new BuildFailed({ message: String(error) })

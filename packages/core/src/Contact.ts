@@ -13,6 +13,7 @@ import { InvalidAuthCode, UserNotFound } from "./DingTalkError.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Identifier from "./Identifier.js"
 import * as Int64 from "./Int64.js"
+import * as optional from "./internal/optional.js"
 import type { UserSession } from "./UserSession.js"
 
 const listOf = <A, I>(item: Schema.Schema<A, I>) => Schema.optionalWith(Schema.Array(item), { default: () => [] })
@@ -24,7 +25,7 @@ const listOf = <A, I>(item: Schema.Schema<A, I>) => Schema.optionalWith(Schema.A
 export const Role = Schema.Struct({
   id: Identifier.RoleId,
   name: Schema.String,
-  group_name: Schema.optional(Schema.String)
+  group_name: optional.string
 })
 
 /**
@@ -49,49 +50,49 @@ export const User = Schema.Struct({
   /** `""` where the platform keeps it back, as it does from third-party apps */
   name: Schema.optionalWith(Schema.String, { default: () => "" }),
   /** URL; absent with the default picture */
-  avatar: Schema.optional(Schema.String),
+  avatar: optional.string,
   /** country calling code, such as `86`; needs `fieldMobile` */
-  state_code: Schema.optional(Schema.String),
+  state_code: optional.string,
   /** needs `fieldMobile` */
-  mobile: Schema.optional(Schema.String),
-  hide_mobile: Schema.optional(Schema.Boolean),
-  telephone: Schema.optional(Schema.String),
-  job_number: Schema.optional(Schema.String),
-  title: Schema.optional(Schema.String),
+  mobile: optional.string,
+  hide_mobile: optional.boolean,
+  telephone: optional.string,
+  job_number: optional.string,
+  title: optional.string,
   /** needs `fieldEmail` */
-  email: Schema.optional(Schema.String),
-  org_email: Schema.optional(Schema.String),
-  org_email_type: Schema.optional(Schema.String),
+  email: optional.string,
+  org_email: optional.string,
+  org_email_type: optional.string,
   /** needs `fieldEmail` */
-  work_place: Schema.optional(Schema.String),
+  work_place: optional.string,
   /** needs `fieldEmail` */
-  remark: Schema.optional(Schema.String),
+  remark: optional.string,
   /** the organisation's own fields; on the wire JSON in a string; needs `fieldEmail` */
   extension: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
   manager_userid: Schema.optional(Identifier.UserId),
   /** of a dedicated account */
-  login_id: Schema.optional(Schema.String),
-  exclusive_account: Schema.optional(Schema.Boolean),
+  login_id: optional.string,
+  exclusive_account: optional.boolean,
   /** `sso`, `dingtalk`, or what the platform adds */
-  exclusive_account_type: Schema.optional(Schema.String),
-  active: Schema.optional(Schema.Boolean),
-  real_authed: Schema.optional(Schema.Boolean),
-  senior: Schema.optional(Schema.Boolean),
-  admin: Schema.optional(Schema.Boolean),
-  boss: Schema.optional(Schema.Boolean),
+  exclusive_account_type: optional.string,
+  active: optional.boolean,
+  real_authed: optional.boolean,
+  senior: optional.boolean,
+  admin: optional.boolean,
+  boss: optional.boolean,
   /** milliseconds since the epoch */
-  hired_date: Schema.optional(Schema.Number),
+  hired_date: optional.number,
   /** ISO 8601, such as `2024-07-15T07:05:43.000Z` */
-  create_time: Schema.optional(Schema.String),
+  create_time: optional.string,
   dept_id_list: listOf(Identifier.DeptId),
   /** `order` is above 2^53 in practice */
   dept_order_list: listOf(Schema.Struct({ dept_id: Identifier.DeptId, order: Int64.Int64 })),
   leader_in_dept: listOf(Schema.Struct({ dept_id: Identifier.DeptId, leader: Schema.Boolean })),
   dept_position_list: listOf(Schema.Struct({
     dept_id: Identifier.DeptId,
-    is_main: Schema.optional(Schema.Boolean),
-    title: Schema.optional(Schema.String),
-    work_place: Schema.optional(Schema.String)
+    is_main: optional.boolean,
+    title: optional.string,
+    work_place: optional.string
   })),
   role_list: listOf(Role),
   /** the person in the organisations that this one is united with */
@@ -154,7 +155,7 @@ export const getUser: (
 export const UserByUnionId = Schema.Struct({
   userid: Identifier.UserId,
   /** 0: member of the organisation, 1: external contact */
-  contact_type: Schema.optional(Schema.Number)
+  contact_type: optional.number
 })
 
 /**
@@ -210,12 +211,12 @@ export const UserInfo = Schema.Struct({
   userid: Identifier.UserId,
   unionid: Schema.optional(Identifier.UnionId),
   associated_unionid: Schema.optional(Identifier.UnionId),
-  name: Schema.optional(Schema.String),
-  device_id: Schema.optional(Schema.String),
+  name: optional.string,
+  device_id: optional.string,
   /** whether they administer the organisation */
-  sys: Schema.optional(Schema.Boolean),
+  sys: optional.boolean,
   /** 0 none, 1 main administrator, 2 sub-administrator, 100 owner */
-  sys_level: Schema.optional(Schema.Number)
+  sys_level: optional.number
 })
 
 /**
@@ -265,16 +266,16 @@ export const getUserInfo: (
 export const Profile = Schema.Struct({
   unionId: Identifier.UnionId,
   openId: Schema.optional(Identifier.OpenId),
-  nick: Schema.optional(Schema.String),
+  nick: optional.string,
   /** URL */
-  avatarUrl: Schema.optional(Schema.String),
+  avatarUrl: optional.string,
   /** needs the field permission `Contact.User.mobile` */
-  mobile: Schema.optional(Schema.String),
+  mobile: optional.string,
   /** country calling code, such as `86` */
-  stateCode: Schema.optional(Schema.String),
-  email: Schema.optional(Schema.String),
-  loginEmail: Schema.optional(Schema.String),
-  visitor: Schema.optional(Schema.Boolean)
+  stateCode: optional.string,
+  email: optional.string,
+  loginEmail: optional.string,
+  visitor: optional.boolean
 })
 
 /**

@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Dimension } from "./ErrorCode.js"
+import * as optional from "./internal/optional.js"
 
 /**
  * @since 0.1.0
@@ -42,15 +43,15 @@ export const fields = {
   /** the endpoint's name, such as `contact.getUser` */
   endpoint: Schema.String,
   /** `code` or `errcode` as the platform sent it; 88 says that `subCode` is the cause */
-  code: Schema.optional(Schema.String),
+  code: optional.string,
   /** `sub_code`, where the legacy gateway refused the call */
-  subCode: Schema.optional(Schema.String),
+  subCode: optional.string,
   /** the HTTP status, which is always 200 on the legacy gateway */
-  status: Schema.optional(Schema.Number),
+  status: optional.number,
   /** `message` or `errmsg`, mostly Chinese and subject to change: for people, not for decisions */
-  platformMessage: Schema.optional(Schema.String),
+  platformMessage: optional.string,
   /** what DingTalk's support asks for */
-  requestId: Schema.optional(Schema.String)
+  requestId: optional.string
 }
 
 /**
@@ -141,7 +142,7 @@ export class TokenExpired extends Schema.TaggedError<TokenExpired>("@effect-ding
 export class InvalidCredentials
   extends Schema.TaggedError<InvalidCredentials>("@effect-dingtalk/core/InvalidCredentials")("InvalidCredentials", {
     ...fields,
-    advice: Schema.optional(Schema.String)
+    advice: optional.string
   })
 {
   get [TypeId](): TypeId {
@@ -242,10 +243,10 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>("@eff
     /** the codes of the missing permissions, from the answer or else from the endpoint's declaration */
     scopes: Schema.Array(Schema.String),
     /** the name under which the console lists the permission, where the endpoint knows it */
-    permissionName: Schema.optional(Schema.String),
+    permissionName: optional.string,
     /** the page of the developer console where to apply */
     applyAt: Schema.String,
-    advice: Schema.optional(Schema.String)
+    advice: optional.string
   }
 ) {
   get [TypeId](): TypeId {
@@ -279,7 +280,7 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>("@eff
  */
 export class OutOfScope extends Schema.TaggedError<OutOfScope>("@effect-dingtalk/core/OutOfScope")("OutOfScope", {
   ...fields,
-  advice: Schema.optional(Schema.String)
+  advice: optional.string
 }) {
   get [TypeId](): TypeId {
     return TypeId
@@ -306,7 +307,7 @@ export class OutOfScope extends Schema.TaggedError<OutOfScope>("@effect-dingtalk
  */
 export class UserNotFound extends Schema.TaggedError<UserNotFound>("@effect-dingtalk/core/UserNotFound")(
   "UserNotFound",
-  { ...fields, advice: Schema.optional(Schema.String) }
+  { ...fields, advice: optional.string }
 ) {
   get [TypeId](): TypeId {
     return TypeId
@@ -408,7 +409,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@effect-dingta
   dimension: Dimension,
   /** how long the platform asks to wait; encoded as milliseconds */
   retryAfter: Schema.optional(Schema.DurationFromMillis),
-  advice: Schema.optional(Schema.String)
+  advice: optional.string
 }) {
   get [TypeId](): TypeId {
     return TypeId
@@ -470,7 +471,7 @@ export class IpNotAllowed extends Schema.TaggedError<IpNotAllowed>("@effect-ding
   {
     ...fields,
     /** the address that the platform saw */
-    ip: Schema.optional(Schema.String)
+    ip: optional.string
   }
 ) {
   get [TypeId](): TypeId {
@@ -535,7 +536,7 @@ export class IpBanned extends Schema.TaggedError<IpBanned>("@effect-dingtalk/cor
  */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("@effect-dingtalk/core/InvalidRequest")(
   "InvalidRequest",
-  { ...fields, advice: Schema.optional(Schema.String) }
+  { ...fields, advice: optional.string }
 ) {
   get [TypeId](): TypeId {
     return TypeId
@@ -590,7 +591,7 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("@effect-dingta
  */
 export class ApiError extends Schema.TaggedError<ApiError>("@effect-dingtalk/core/ApiError")("ApiError", {
   ...fields,
-  advice: Schema.optional(Schema.String)
+  advice: optional.string
 }) {
   get [TypeId](): TypeId {
     return TypeId
@@ -629,7 +630,7 @@ export class TransportError extends Schema.TaggedError<TransportError>("@effect-
     /** what was wrong, without any value */
     description: Schema.String,
     /** the field, such as `payload.userid` or `result.role_list[0].id` */
-    path: Schema.optional(Schema.String)
+    path: optional.string
   }
 ) {
   get [TypeId](): TypeId {

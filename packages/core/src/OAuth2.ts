@@ -13,6 +13,7 @@ import { InvalidAuthCode } from "./DingTalkError.js"
 import * as Endpoint from "./Endpoint.js"
 import type { Hosts } from "./Hosts.js"
 import * as Identifier from "./Identifier.js"
+import * as optional from "./internal/optional.js"
 import type { SsoTokenService } from "./SsoTokenService.js"
 import type { SuiteTokenService } from "./SuiteTokenService.js"
 
@@ -45,7 +46,7 @@ const ClientId = Identifier.unbranded(Identifier.ClientId).pipe(
 export const AppToken = Schema.Struct({
   accessToken: Secret,
   /** seconds; 7200 in practice */
-  expireIn: Schema.optional(Schema.Number)
+  expireIn: optional.number
 })
 
 /**
@@ -62,7 +63,7 @@ export const UserToken = Schema.Struct({
   accessToken: Secret,
   refreshToken: Schema.optional(Secret),
   /** seconds; 7200 in practice */
-  expireIn: Schema.optional(Schema.Number),
+  expireIn: optional.number,
   /** the organisation that the person chose, with scope `openid corpid` */
   corpId: Schema.optional(Identifier.CorpId)
 })
@@ -121,7 +122,7 @@ export const GetToken = Endpoint.oapi("oauth2.getToken", {
   success: Schema.Struct({
     access_token: Secret,
     /** seconds; 7200 in practice */
-    expires_in: Schema.optional(Schema.Number)
+    expires_in: optional.number
   })
 })
 
@@ -145,7 +146,7 @@ export const GetOrganizationToken = Endpoint.api("oauth2.getOrganizationToken", 
   success: Schema.Struct({
     access_token: Secret,
     /** seconds; 7200 in practice */
-    expires_in: Schema.optional(Schema.Number)
+    expires_in: optional.number
   }),
   idempotent: true
 })
@@ -200,25 +201,25 @@ export const GetSuiteAccessToken = Endpoint.api("oauth2.getSuiteAccessToken", {
 export const AuthInfo = Schema.Struct({
   authAppInfo: Schema.optional(Schema.Struct({
     agentList: Schema.optional(Schema.Array(Schema.Struct({
-      agentId: Schema.optional(Schema.Number),
-      agentName: Schema.optional(Schema.String),
-      appId: Schema.optional(Schema.Number),
+      agentId: optional.number,
+      agentName: optional.string,
+      appId: optional.number,
       /** userids */
       adminList: Schema.optional(Schema.Array(Schema.String))
     })))
   })),
   authCorpInfo: Schema.optional(Schema.Struct({
-    corpName: Schema.optional(Schema.String),
+    corpName: optional.string,
     /** URL */
-    corpLogoUrl: Schema.optional(Schema.String),
-    industry: Schema.optional(Schema.String),
-    inviteCode: Schema.optional(Schema.String),
+    corpLogoUrl: optional.string,
+    industry: optional.string,
+    inviteCode: optional.string,
     /** URL */
-    inviteUrl: Schema.optional(Schema.String),
-    licenseCode: Schema.optional(Schema.String),
-    authChannel: Schema.optional(Schema.String),
-    authChannelType: Schema.optional(Schema.String),
-    authLevel: Schema.optional(Schema.Number)
+    inviteUrl: optional.string,
+    licenseCode: optional.string,
+    authChannel: optional.string,
+    authChannelType: optional.string,
+    authLevel: optional.number
   })),
   authUserInfo: Schema.optional(Schema.Struct({
     /** who authorised the app */
@@ -283,13 +284,13 @@ export const GetSsoAccessToken = Endpoint.api("oauth2.getSsoAccessToken", {
  */
 export const SsoUserInfo = Schema.Struct({
   corpId: Schema.optional(Identifier.CorpId),
-  corpName: Schema.optional(Schema.String),
+  corpName: optional.string,
   userId: Identifier.UserId,
-  userName: Schema.optional(Schema.String),
-  email: Schema.optional(Schema.String),
+  userName: optional.string,
+  email: optional.string,
   /** URL */
-  avatar: Schema.optional(Schema.String),
-  isAdmin: Schema.optional(Schema.Boolean)
+  avatar: optional.string,
+  isAdmin: optional.boolean
 })
 
 /**
@@ -339,7 +340,7 @@ export const CreateJsapiTicket = Endpoint.api("oauth2.createJsapiTicket", {
   success: Schema.Struct({
     jsapiTicket: Secret,
     /** seconds; 7200 in practice */
-    expireIn: Schema.optional(Schema.Number)
+    expireIn: optional.number
   }),
   idempotent: true
 })
@@ -437,8 +438,8 @@ export const signInUrl = (hosts: Hosts, options: {
 export const SignInCallback = Schema.Struct({
   authCode: Schema.optional(Secret),
   code: Schema.optional(Secret),
-  state: Schema.optional(Schema.String),
-  error: Schema.optional(Schema.String)
+  state: optional.string,
+  error: optional.string
 })
 
 /**
