@@ -11,29 +11,40 @@ import { BuildFailed } from "./stage.js"
 export interface Bundle {
   readonly bytes: number
   readonly gzip: number
+  /** the same over a client of `@effect/platform`, whose own weight it then has */
+  readonly gzipOverClient: number
   /** the same of one plain request with Effect's own client: what a program with none of ours would have */
   readonly gzipWithoutOurs: number
   /** the largest first: what of each file is in the bundle, minified */
   readonly inputs: ReadonlyArray<{ readonly file: string; readonly bytes: number }>
 }
 
-const GET_ONE_USER = `
+const getOneUser = (imports: string, transport: string) => `
 import * as TokenService from "@effect-dingtalk/auth/TokenService"
 import * as Contact from "@effect-dingtalk/core/Contact"
 import * as DingTalkHttp from "@effect-dingtalk/http/DingTalkHttp"
-import * as HttpTransport from "@effect-dingtalk/http/HttpTransport"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+${imports}
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 
 const DingTalkLayer = DingTalkHttp.layer().pipe(
   Layer.provide(TokenService.layer({ clientId: "dingxxxxxxxx", clientSecret: Redacted.make("secret") })),
-  Layer.provide(HttpTransport.layer()),
-  Layer.provide(FetchHttpClient.layer)
+  Layer.provide(${transport})
 )
 Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(DingTalkLayer), Effect.runPromise).then(console.log)
 `
+
+const GET_ONE_USER = getOneUser(
+  `import * as FetchTransport from "@effect-dingtalk/http/FetchTransport"`,
+  "FetchTransport.layer()"
+)
+
+const GET_ONE_USER_OVER_CLIENT = getOneUser(
+  `import * as HttpTransport from "@effect-dingtalk/http/HttpTransport"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"`,
+  "Layer.provide(HttpTransport.layer(), FetchHttpClient.layer)"
+)
 
 const ONE_REQUEST = `
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
@@ -77,18 +88,19 @@ const outputOf = (metafile: Metafile) => Object.values(metafile.outputs)[0]
 const shortName = (file: string) => file.replace(/^.*node_modules\//, "").replace("/dist/esm/", "/")
 
 export const measure = (stage: Stage): Effect.Effect<Bundle, BuildFailed> =>
-  Effect.zipWith(bundled(stage, GET_ONE_USER, NODE), bundled(stage, ONE_REQUEST, NODE), (
-    { metafile, outputFiles },
-    without
-  ) => ({
-    bytes: outputFiles[0].contents.length,
-    gzip: gzipped(outputFiles[0].contents),
-    gzipWithoutOurs: gzipped(without.outputFiles[0].contents),
-    inputs: Object.entries(outputOf(metafile).inputs)
-      .map(([file, { bytesInOutput }]) => ({ file: shortName(file), bytes: bytesInOutput }))
-      .filter(({ bytes }) => bytes > 0)
-      .sort((a, b) => b.bytes - a.bytes)
-  }))
+  Effect.map(
+    Effect.all([GET_ONE_USER, GET_ONE_USER_OVER_CLIENT, ONE_REQUEST].map((program) => bundled(stage, program, NODE))),
+    ([{ metafile, outputFiles }, overClient, without]) => ({
+      bytes: outputFiles[0].contents.length,
+      gzip: gzipped(outputFiles[0].contents),
+      gzipOverClient: gzipped(overClient.outputFiles[0].contents),
+      gzipWithoutOurs: gzipped(without.outputFiles[0].contents),
+      inputs: Object.entries(outputOf(metafile).inputs)
+        .map(([file, { bytesInOutput }]) => ({ file: shortName(file), bytes: bytesInOutput }))
+        .filter(({ bytes }) => bytes > 0)
+        .sort((a, b) => b.bytes - a.bytes)
+    })
+  )
 
 /** The modules of `effect` and `@effect/platform` that some of ours import by name. */
 export const peersOf = (

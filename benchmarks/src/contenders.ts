@@ -20,7 +20,7 @@ export const IN_FLIGHT = 50
 /** `profile` is what the official SDK has a method for; `user` is the job that most come for, and it has none. */
 export type Table = "profile" | "user"
 
-export type Kind = "pool" | "fetch" | "official" | Layers.Client
+export type Kind = "pool" | "fetch" | "official" | Layers.Carrier
 
 export interface Contender {
   readonly kind: Kind
@@ -32,7 +32,7 @@ export const contenders = (table: Table, isQuick: boolean): ReadonlyArray<Conten
   { kind: "pool", isTraced: false },
   { kind: "fetch", isTraced: false },
   ...(table === "profile" ? [{ kind: "official" as const, isTraced: false }] : []),
-  ...Layers.CLIENTS.flatMap((kind) => [
+  ...Layers.CARRIERS.flatMap((kind) => [
     { kind, isTraced: false },
     ...(isQuick && kind !== "UndiciHttpClient" ? [] : [{ kind, isTraced: true }])
   ])
@@ -137,12 +137,11 @@ const official = (url: string): Promise<Load> => {
   }))
 }
 
-const ours = async (table: Table, url: string, client: Layers.Client, isTraced: boolean): Promise<Load> => {
+const ours = async (table: Table, url: string, carrier: Layers.Carrier, isTraced: boolean): Promise<Load> => {
   const layer = Layers.dingtalk({
-    url,
     clientId: "dingbenchmark",
     clientSecret: "benchmark-secret",
-    client: await Layers.clientLayer(client),
+    transport: await Layers.transport(carrier, url),
     options: Layers.WIDE_OPEN
   }).pipe(
     Layer.merge(UserSession.layerTest(Answers.USER_TOKEN)),

@@ -4,44 +4,53 @@
 import * as TokenService from "@effect-dingtalk/auth/TokenService"
 import type { DingTalk } from "@effect-dingtalk/core/DingTalk"
 import * as Hosts from "@effect-dingtalk/core/Hosts"
+import type { Transport } from "@effect-dingtalk/core/Transport"
 import * as DingTalkHttp from "@effect-dingtalk/http/DingTalkHttp"
-import * as HttpTransport from "@effect-dingtalk/http/HttpTransport"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 
-export const CLIENTS = ["UndiciHttpClient", "NodeHttpClient.layerUndici", "FetchHttpClient"] as const
+export const CARRIERS = ["UndiciHttpClient", "NodeHttpClient.layerUndici", "FetchHttpClient", "FetchTransport"] as const
 
-export type Client = typeof CLIENTS[number]
+export type Carrier = typeof CARRIERS[number]
+
+const over = async (
+  hosts: Hosts.Hosts,
+  client: Layer.Layer<HttpClient.HttpClient>
+): Promise<Layer.Layer<Transport>> => {
+  const { layer } = await import("@effect-dingtalk/http/HttpTransport")
+  return Layer.provide(layer({ hosts }), client)
+}
 
 /** Only what is asked for is loaded: a contender must not pay for the modules of another. */
-export const clientLayer = async (client: Client): Promise<Layer.Layer<HttpClient.HttpClient>> => {
-  switch (client) {
+export const transport = async (carrier: Carrier, url: string): Promise<Layer.Layer<Transport>> => {
+  const hosts = Either.getOrThrow(Hosts.single(url))
+  switch (carrier) {
     case "UndiciHttpClient":
-      return (await import("@effect-dingtalk/http/UndiciHttpClient")).layer()
+      return over(hosts, (await import("@effect-dingtalk/http/UndiciHttpClient")).layer())
     case "NodeHttpClient.layerUndici":
-      return (await import("@effect/platform-node/NodeHttpClient")).layerUndici
+      return over(hosts, (await import("@effect/platform-node/NodeHttpClient")).layerUndici)
     case "FetchHttpClient":
-      return (await import("@effect/platform/FetchHttpClient")).layer
+      return over(hosts, (await import("@effect/platform/FetchHttpClient")).layer)
+    case "FetchTransport":
+      return (await import("@effect-dingtalk/http/FetchTransport")).layer({ hosts })
   }
 }
 
 export interface Options {
-  readonly url: string
   readonly clientId: string
   readonly clientSecret: string
-  readonly client: Layer.Layer<HttpClient.HttpClient>
+  readonly transport: Layer.Layer<Transport>
   readonly options: DingTalkHttp.Options
 }
 
 export const dingtalk = (
-  { client, clientId, clientSecret, options, url }: Options
+  { clientId, clientSecret, options, transport }: Options
 ): Layer.Layer<DingTalk | TokenService.TokenService> =>
   DingTalkHttp.layer(options).pipe(
     Layer.provideMerge(TokenService.layer({ clientId, clientSecret: Redacted.make(clientSecret) })),
-    Layer.provide(HttpTransport.layer({ hosts: Either.getOrThrow(Hosts.single(url)) })),
-    Layer.provide(client)
+    Layer.provide(transport)
   )
 
 /**

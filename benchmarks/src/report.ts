@@ -57,6 +57,8 @@ export const labelOf = ({ isTraced, kind }: { readonly kind: Kind; readonly isTr
       return `ours, layerUndici${traced}`
     case "FetchHttpClient":
       return `ours, FetchHttpClient${traced}`
+    case "FetchTransport":
+      return `ours, FetchTransport${traced}`
   }
 }
 
@@ -155,7 +157,8 @@ export const table = (report: Report, isVerbose: boolean): string => {
     columns([["", "ms", "MB"], ...imports.map((row) => [row.name, number(row.millis, 1), number(row.megabytes, 1)])]),
     "",
     `bundle of "get one user": ${number(bundle.bytes / 1000, 1)} kB minified, ${number(bundle.gzip / 1000, 1)} kB gzip`,
-    `  a plain request of Effect's own client, with none of ours: ${number(bundle.gzipWithoutOurs / 1000, 1)} kB gzip`,
+    `  over FetchHttpClient in place of FetchTransport: ${number(bundle.gzipOverClient / 1000, 1)} kB gzip`,
+    `  a plain request of FetchHttpClient, with none of ours: ${number(bundle.gzipWithoutOurs / 1000, 1)} kB gzip`,
     ...(isVerbose
       ? [columns(bundle.inputs.slice(0, 25).map(({ bytes, file }) => [file, `${number(bytes / 1000, 1)} kB`]))]
       : []),

@@ -7,7 +7,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { parseArgs } from "node:util"
 import * as Child from "./child.js"
-import { CLIENTS } from "./layers.js"
+import { CARRIERS } from "./layers.js"
 import type * as FaultServer from "./soak/FaultServer.js"
 import type * as Soak from "./soak/Soak.js"
 import * as Verdict from "./soak/Verdict.js"
@@ -18,7 +18,7 @@ const HELP = `npx -y pnpm@10.34.9 soak [options]
   --calls N       1000000 unless it says otherwise
   --in-flight N   100 unless it says otherwise
   --faults SHARE  0.2 unless it says otherwise
-  --client NAME   ${CLIENTS.join(", ")}
+  --carrier NAME  ${CARRIERS.join(", ")}
   --seed N        the same faults for the same number
   --json          prints JSON and nothing else
 `
@@ -29,14 +29,14 @@ const { values: args } = parseArgs({
     calls: { type: "string", default: "1000000" },
     "in-flight": { type: "string", default: "100" },
     faults: { type: "string", default: "0.2" },
-    client: { type: "string" },
+    carrier: { type: "string" },
     seed: { type: "string", default: "1" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false }
   }
 })
 
-const client = CLIENTS.find((name) => name === args.client) ?? CLIENTS[0]
+const carrier = CARRIERS.find((name) => name === args.carrier) ?? CARRIERS[0]
 
 const soak = Effect.gen(function*() {
   const stage = yield* Stage.make
@@ -47,7 +47,7 @@ const soak = Effect.gen(function*() {
   const result = yield* Child.run<Soak.Result & { readonly sockets: number }>(stage.child("soak"), [
     JSON.stringify({
       url: server.ready.url,
-      client,
+      carrier,
       calls: Number(args.calls),
       inFlight: Number(args["in-flight"]),
       seed,
@@ -57,7 +57,7 @@ const soak = Effect.gen(function*() {
   // The last sockets close after the process that held them.
   yield* Effect.sleep("100 millis")
   const served = yield* server.ask<FaultServer.Stats>({})
-  return { client, ...result, served }
+  return { carrier, ...result, served }
 }).pipe(Effect.scoped)
 
 const program = Effect.gen(function*() {

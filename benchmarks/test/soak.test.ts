@@ -1,5 +1,5 @@
 /**
- * The soak in small, with each client: the million is a command of its own, `npx -y pnpm@10.34.9 soak`.
+ * The soak in small, with each of what carries calls: the million is a command of its own, `npx -y pnpm@10.34.9 soak`.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -14,15 +14,15 @@ const faultServer = Effect.acquireRelease(
 
 // One after another: each listens to the whole process for rejections that nobody takes.
 describe.sequential("calls with a fifth of them in trouble", () => {
-  for (const client of Layers.CLIENTS) {
-    const calls = client === Layers.CLIENTS[0] ? 5000 : 1000
-    it.scopedLive(`${calls} with ${client}`, () =>
+  for (const carrier of Layers.CARRIERS) {
+    const calls = carrier === Layers.CARRIERS[0] ? 5000 : 1000
+    it.scopedLive(`${calls} with ${carrier}`, () =>
       Effect.gen(function*() {
         const server = yield* faultServer
         const result = yield* Effect.promise(async () =>
           Soak.run({
             url: server.url,
-            client: await Layers.clientLayer(client),
+            carrier,
             calls,
             inFlight: 100,
             seed: 1,

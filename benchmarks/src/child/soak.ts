@@ -1,12 +1,9 @@
 /** The soak's callers in a process of their own. */
-import type { Client } from "../layers.js"
-import * as Layers from "../layers.js"
 import * as Soak from "../soak/Soak.js"
 
-const { client, ...options }: Omit<Soak.Options, "client"> & { readonly client: Client } = JSON.parse(process.argv[2])
+const options: Soak.Options = JSON.parse(process.argv[2])
 const result = await Soak.run({
   ...options,
-  client: await Layers.clientLayer(client),
   onProgress: (done) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${done.toLocaleString("en-US")} calls`)
   }

@@ -54,10 +54,9 @@ const warm = (repetitions: number, times: number) =>
 /** Over the wire, so that the server is the one who counts. */
 const herd = async (url: string) => {
   const layer = Layers.dingtalk({
-    url,
     clientId: "dingbenchmark",
     clientSecret: "benchmark-secret",
-    client: await Layers.clientLayer("FetchHttpClient"),
+    transport: await Layers.transport("FetchHttpClient", url),
     options: Layers.WIDE_OPEN
   })
   return Effect.gen(function*() {

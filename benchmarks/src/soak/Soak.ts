@@ -6,7 +6,6 @@ import * as Contact from "@effect-dingtalk/core/Contact"
 import type { DingTalk } from "@effect-dingtalk/core/DingTalk"
 import type { CommonError, UserNotFound } from "@effect-dingtalk/core/DingTalkError"
 import { isDingTalkError } from "@effect-dingtalk/core/DingTalkError"
-import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,7 +21,7 @@ import * as FaultServer from "./FaultServer.js"
 
 export interface Options {
   readonly url: string
-  readonly client: Layer.Layer<HttpClient.HttpClient>
+  readonly carrier: Layers.Carrier
   readonly calls: number
   readonly inFlight: number
   readonly seed: number
@@ -187,10 +186,9 @@ export const run = async (options: Options): Promise<Result> => {
   process.on("uncaughtException", onUnhandled)
   const runtime = ManagedRuntime.make(
     Layers.dingtalk({
-      url: options.url,
       clientId: "dingsoak",
       clientSecret: FaultServer.CLIENT_SECRET,
-      client: options.client,
+      transport: await Layers.transport(options.carrier, options.url),
       // The waits of the usual retry would leave the machine idle.
       options: { ...Layers.WIDE_OPEN, deadline: options.deadline, retry: { base: "20 millis" } }
     }).pipe(Layer.provideMerge(Layer.mergeAll(tracer, logger, Logger.minimumLogLevel(LogLevel.All))))

@@ -5,7 +5,7 @@ import type * as FaultServer from "./FaultServer.js"
 import type * as Soak from "./Soak.js"
 
 export interface Found extends Soak.Result {
-  readonly client: string
+  readonly carrier: string
   /** of the callers' process, when its Layer was closed */
   readonly sockets: number
   readonly served: FaultServer.Stats
@@ -67,7 +67,7 @@ const list = (counts: { readonly [name: string]: number }) =>
 
 export const table = (found: Found, verdict: ReadonlyArray<Check>): string =>
   [
-    `${found.calls.toLocaleString("en-US")} calls with ${found.client} in ${found.seconds.toFixed(1)} s (${
+    `${found.calls.toLocaleString("en-US")} calls with ${found.carrier} in ${found.seconds.toFixed(1)} s (${
       Math.round(found.calls / found.seconds).toLocaleString("en-US")
     }/s); ${found.spans.toLocaleString("en-US")} spans and ${found.logs.toLocaleString("en-US")} log lines searched`,
     "",

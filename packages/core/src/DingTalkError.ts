@@ -630,7 +630,9 @@ export class TransportError extends Schema.TaggedError<TransportError>("@effect-
     /** what was wrong, without any value */
     description: Schema.String,
     /** the field, such as `payload.userid` or `result.role_list[0].id` */
-    path: optional.string
+    path: optional.string,
+    /** what the system says of the connection, such as `ECONNREFUSED` */
+    networkCode: optional.string
   }
 ) {
   get [TypeId](): TypeId {

@@ -67,8 +67,8 @@ export interface Options {
  */
 export type Kind = "throttled" | "busy" | "final"
 
-// Codes of a connection that was never made, as the transport puts them into its description.
-const NOT_CONNECTED = /\((?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)\)/
+// Of a connection that was never made.
+const NOT_CONNECTED = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)$/
 
 /**
  * @since 0.1.0
@@ -95,7 +95,9 @@ export const kindOf = ({ endpoint, error, sent }: Pick<Failure, "endpoint" | "er
     case "Unavailable":
       return mayRepeat ? "busy" : "final"
     case "TransportError":
-      return failure.reason === "Network" && (mayRepeat || NOT_CONNECTED.test(failure.description)) ? "busy" : "final"
+      return failure.reason === "Network" && (mayRepeat || NOT_CONNECTED.test(failure.networkCode ?? ""))
+        ? "busy"
+        : "final"
     default:
       return "final"
   }

@@ -11,6 +11,11 @@ export * as DingTalkMetrics from "./DingTalkMetrics.js"
 /**
  * @since 0.1.0
  */
+export * as FetchTransport from "./FetchTransport.js"
+
+/**
+ * @since 0.1.0
+ */
 export * as HttpTransport from "./HttpTransport.js"
 
 /**

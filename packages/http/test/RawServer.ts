@@ -9,6 +9,8 @@ export interface RawServer {
   /** what each connection sent, as text */
   readonly requests: ReadonlyArray<string>
   readonly open: () => number
+  /** of these, the ones that have sent a request */
+  readonly asked: () => number
   readonly connections: () => number
 }
 
@@ -19,6 +21,7 @@ export const make = (
   Effect.acquireRelease(
     Effect.async<RawServer & { readonly close: () => void }>((resume) => {
       const sockets = new Set<Net.Socket>()
+      const askers = new WeakSet<Net.Socket>()
       const requests: Array<string> = []
       let connections = 0
       const server = Net.createServer((socket) => {
@@ -38,6 +41,7 @@ export const make = (
           const request = text
           text = ""
           requests.push(request)
+          askers.add(socket)
           answer(socket, request, requests.length)
         })
       })
@@ -49,6 +53,7 @@ export const make = (
           hosts: Either.getOrThrow(Hosts.single(url)),
           requests,
           open: () => sockets.size,
+          asked: () => Array.from(sockets).filter((socket) => askers.has(socket)).length,
           connections: () => connections,
           close: () => {
             for (const socket of sockets) socket.destroy()

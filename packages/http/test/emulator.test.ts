@@ -21,7 +21,7 @@ import {
   Tracer
 } from "effect"
 import { inspect } from "node:util"
-import { clients } from "./clients.js"
+import { transports } from "./clients.js"
 
 const SECRET = "sentinel-client-secret"
 
@@ -54,14 +54,13 @@ const platforms = [
       Layer.provideMerge(Emulator.layer({ organization }))
     )
   ],
-  ...clients.map(([name, httpClient]) =>
+  ...transports.map(([name, transport]) =>
     [
       `over ${name}`,
       Layer.unwrapEffect(Effect.gen(function*() {
         const { url } = yield* EmulatorServer.EmulatorServer
-        return HttpTransport.layer({ hosts: yield* Effect.orDie(Hosts.single(url)) })
+        return transport({ hosts: yield* Effect.orDie(Hosts.single(url)) })
       })).pipe(
-        Layer.provide(httpClient),
         Layer.provide(Layer.orDie(EmulatorServer.layer())),
         Layer.provideMerge(Emulator.layer({ organization }))
       )

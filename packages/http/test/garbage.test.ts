@@ -1,23 +1,21 @@
 import type { DingTalk } from "@effect-dingtalk/core"
 import { Contact, TokenService } from "@effect-dingtalk/core"
-import { DingTalkHttp, HttpTransport } from "@effect-dingtalk/http"
-import type { HttpClient } from "@effect/platform"
+import { DingTalkHttp } from "@effect-dingtalk/http"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer } from "effect"
 import type * as Net from "node:net"
-import { clients } from "./clients.js"
+import { transports } from "./clients.js"
 import * as RawServer from "./RawServer.js"
 
 const over = (
   server: RawServer.RawServer,
-  client: Layer.Layer<HttpClient.HttpClient>,
+  transport: (typeof transports)[number][1],
   deadline: Duration.DurationInput = "5 seconds"
 ): Layer.Layer<DingTalk.DingTalk> =>
   // Without retries, so that each answer is seen as the one error that it is.
   DingTalkHttp.layer({ deadline, limiter: false, retry: false }).pipe(
     Layer.provide(TokenService.layerTest("sentinel-token")),
-    Layer.provide(HttpTransport.layer({ hosts: server.hosts, maxBodyBytes: 100_000 })),
-    Layer.provide(client)
+    Layer.provide(transport({ hosts: server.hosts, maxBodyBytes: 100_000 }))
   )
 
 const user = `{"errcode":0,"errmsg":"ok","result":{"userid":"zhangsan","unionid":"u","name":"John"}}`
@@ -235,14 +233,14 @@ const garbage: ReadonlyArray<Garbage> = [
   }
 ]
 
-for (const [name, client] of clients) {
+for (const [name, transport] of transports) {
   describe(name, () => {
     for (const { answer, reason, says, status, tag, ...kind } of garbage) {
       it.scopedLive(`${kind.name}: a typed error within the deadline, and no connection left over`, () =>
         Effect.gen(function*() {
           const server = yield* RawServer.make(answer)
           // Short only where it is what ends the call: a busy machine takes its time for the others.
-          const layer = yield* Layer.memoize(over(server, client, reason === "Timeout" ? "300 millis" : "5 seconds"))
+          const layer = yield* Layer.memoize(over(server, transport, reason === "Timeout" ? "300 millis" : "5 seconds"))
           const call = Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(layer))
           const [took, error] = yield* Effect.timed(Effect.flip(call))
           assert.strictEqual(error._tag, tag)
@@ -262,7 +260,7 @@ for (const [name, client] of clients) {
     it.scopedLive("an interrupted call closes its socket", () =>
       Effect.gen(function*() {
         const server = yield* RawServer.make(() => {})
-        const call = Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, client, "1 minute")))
+        const call = Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, transport, "1 minute")))
         const fiber = yield* Effect.fork(call)
         yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => server.requests.length === 1 })
         assert.strictEqual(server.open(), 1)
@@ -275,7 +273,7 @@ for (const [name, client] of clients) {
       Effect.gen(function*() {
         const server = yield* Effect.scoped(RawServer.make(() => {}))
         const error = yield* Effect.flip(
-          Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, client)))
+          Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, transport)))
         )
         assert.isTrue(error._tag === "TransportError" && error.reason === "Network" && error.isRetryable)
         assert.include(error.message, "ECONNREFUSED")
@@ -289,7 +287,7 @@ for (const [name, client] of clients) {
         const server = yield* RawServer.make((socket) => {
           socket.write(`HTTP/1.1 307 Temporary Redirect\r\nlocation: ${elsewhere.url}/x\r\ncontent-length: 0\r\n\r\n`)
         })
-        yield* Effect.flip(Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, client))))
+        yield* Effect.flip(Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, transport))))
         assert.strictEqual(server.requests.length, 1)
         assert.strictEqual(elsewhere.requests.length, 0)
       }))
@@ -298,7 +296,7 @@ for (const [name, client] of clients) {
       Effect.gen(function*() {
         const server = yield* RawServer.make((socket) => socket.write(RawServer.json(user)))
         yield* Effect.repeatN(Contact.getUser({ userid: "zhangsan" }), 19).pipe(
-          Effect.provide(over(server, client, "5 seconds"))
+          Effect.provide(over(server, transport, "5 seconds"))
         )
         assert.strictEqual(server.requests.length, 20)
         assert.isAtMost(server.connections(), 2)
@@ -310,7 +308,7 @@ for (const [name, client] of clients) {
         const server = yield* RawServer.make((socket) =>
           socket.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${hex}\r\n${user}\r\n0\r\n\r\n`)
         )
-        const { name } = yield* Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, client)))
+        const { name } = yield* Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, transport)))
         assert.strictEqual(name, "John")
       }))
 
@@ -320,7 +318,7 @@ for (const [name, client] of clients) {
           socket.write(RawServer.json(`{"errcode":40035,"errmsg":"bad parameter in ?access_token=sentinel-token"}`))
         )
         const error = yield* Effect.flip(
-          Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, client)))
+          Contact.getUser({ userid: "zhangsan" }).pipe(Effect.provide(over(server, transport)))
         )
         assert.strictEqual(error._tag, "InvalidRequest")
         assert.include(error.message, "<redacted>")

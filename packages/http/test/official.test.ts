@@ -7,11 +7,11 @@ import type * as OpenApiTypes from "@alicloud/openapi-client"
 import type * as TeaUtilTypes from "@alicloud/tea-util"
 import type { DingTalk } from "@effect-dingtalk/core"
 import { Contact, OAuth2, TokenService, UserSession } from "@effect-dingtalk/core"
-import { DingTalkHttp, HttpTransport } from "@effect-dingtalk/http"
+import { DingTalkHttp } from "@effect-dingtalk/http"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { createRequire } from "node:module"
-import { clients } from "./clients.js"
+import { transports } from "./clients.js"
 import * as RawServer from "./RawServer.js"
 
 // CommonJS whose named exports a bundler of ES modules does not find; required, it is what it says it is.
@@ -115,7 +115,7 @@ const pairs: ReadonlyArray<Pair> = [
   }))
 ]
 
-for (const [name, client] of clients) {
+for (const [name, transport] of transports) {
   describe(`the same request as the official client's, with ${name}`, () => {
     for (const { ours, theirs, ...call } of pairs) {
       it.scopedLive(call.name, () =>
@@ -127,8 +127,7 @@ for (const [name, client] of clients) {
             DingTalkHttp.layer().pipe(
               Layer.provide(TokenService.layerTest()),
               Layer.merge(UserSession.layerTest("user-token")),
-              Layer.provide(HttpTransport.layer({ hosts })),
-              Layer.provide(client)
+              Layer.provide(transport({ hosts }))
             )
           )
           assert.strictEqual(requests.length, 2)

@@ -81,9 +81,15 @@ export const renewing = (
   store: TokenStore.Service,
   lease: TokenStore.Lease
 ): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.sleep(Duration.times(store.leaseFor, 1 / 3)).pipe(
-    Effect.zipRight(Effect.orElseSucceed(lease.renew, () => true)),
-    Effect.repeat({ while: (isOurs) => isOurs }),
+  // `repeat` would bring all of `Schedule` into a bundle.
+  Effect.iterate(true, {
+    while: identity,
+    body: () =>
+      Effect.zipRight(
+        Effect.sleep(Duration.times(store.leaseFor, 1 / 3)),
+        Effect.orElseSucceed(lease.renew, () => true)
+      )
+  }).pipe(
     Effect.forkScoped,
     Effect.asVoid
   )

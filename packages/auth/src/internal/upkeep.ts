@@ -3,6 +3,7 @@ import type { CommonError } from "@effect-dingtalk/core/DingTalkError"
 import { PermissionDenied, TransportError } from "@effect-dingtalk/core/DingTalkError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as TokenStore from "../TokenStore.js"
@@ -198,10 +199,10 @@ export const make = (options: {
             if (isSweeping || isClosed) return
             isSweeping = true
             fork(
-              Effect.sleep(Duration.millis(Math.max(idle / 2, SHORTEST_SWEEP))).pipe(
-                Effect.zipRight(sweep),
-                Effect.repeat({ while: (goesOn) => goesOn })
-              )
+              Effect.iterate(true, {
+                while: identity,
+                body: () => Effect.zipRight(Effect.sleep(Duration.millis(Math.max(idle / 2, SHORTEST_SWEEP))), sweep)
+              })
             )
           }
 
