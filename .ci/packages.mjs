@@ -111,3 +111,10 @@ const loads = packages.map(({ json }) => {
   return [json.name, pathToFileURL(join(dist, "index.js")).href, paths]
 })
 node(["--input-type=module", "--eval", program, JSON.stringify(loads)], { cwd: out })
+
+for (const { json } of packages) {
+  for (const [command, file] of Object.entries(json.bin ?? json.publishConfig?.bin ?? {})) {
+    quietly(`${command} --help`, [join(modules, json.name, file), "--help"])
+    console.log(`${command} --help: good`)
+  }
+}

@@ -85,7 +85,7 @@ const measure = Effect.gen(function*() {
   const profile = yield* tableOf("profile")
   const imports = yield* Cold.measure(stage, args.quick ? 1 : 7, progress)
   progress("bundle, token, herd")
-  const bundle = yield* Bundle.measure(stage)
+  const { code: _, ...bundle } = yield* Bundle.measure(stage)
   const warm = yield* Child.run<Warm>(stage.child("token"), ["warm", args.quick ? "3" : "9", "200000"])
   const before = yield* server.ask<Throughput.Usage>({})
   const callers = yield* Child.run<number>(stage.child("token"), ["herd", server.ready.url])

@@ -9,6 +9,8 @@ import type { Stage } from "./stage.js"
 import { BuildFailed } from "./stage.js"
 
 export interface Bundle {
+  /** the program itself */
+  readonly code: string
   readonly bytes: number
   readonly gzip: number
   /** the same over a client of `@effect/platform`, whose own weight it then has */
@@ -91,6 +93,7 @@ export const measure = (stage: Stage): Effect.Effect<Bundle, BuildFailed> =>
   Effect.map(
     Effect.all([GET_ONE_USER, GET_ONE_USER_OVER_CLIENT, ONE_REQUEST].map((program) => bundled(stage, program, NODE))),
     ([{ metafile, outputFiles }, overClient, without]) => ({
+      code: outputFiles[0].text,
       bytes: outputFiles[0].contents.length,
       gzip: gzipped(outputFiles[0].contents),
       gzipOverClient: gzipped(overClient.outputFiles[0].contents),

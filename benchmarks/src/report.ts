@@ -23,7 +23,7 @@ export interface Report {
   readonly profile: ReadonlyArray<Throughput.Row>
   readonly user: ReadonlyArray<Throughput.Row>
   readonly imports: ReadonlyArray<Cold.Row>
-  readonly bundle: Bundle
+  readonly bundle: Omit<Bundle, "code">
   readonly warmToken: { readonly get: number; readonly cachedWithTTL: number }
   readonly herd: { readonly callers: number; readonly tokenRequests: number }
   readonly targets: ReadonlyArray<Target>

@@ -26,7 +26,8 @@ describe.sequential("calls with a fifth of them in trouble", () => {
             calls,
             inFlight: 100,
             seed: 1,
-            deadline: "1 second"
+            // On a busy machine too, most of them are to end well.
+            deadline: "3 seconds"
           })
         )
         const errors = Object.values(result.errors).reduce((sum, count) => sum + count, 0)
