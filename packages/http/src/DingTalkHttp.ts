@@ -116,6 +116,7 @@ class Trip extends Entry implements Landing {
   stage: "token" | "turn" | "sent" = "token"
   token: AccessToken.AccessToken | undefined = undefined
   isReplayed = false
+  isTurnRepeated = false
   attempts = 0
   failures = 0
   waited = 0
@@ -266,11 +267,14 @@ class Trip extends Entry implements Landing {
     const { endpoint, payload, request, shared: { transport } } = this
     this.exchange ??= transport[directly]!.toExchange(endpoint, payload, request!)
     this.sending(token)
-    return this.exchange(token?.value) as Way<unknown>
+    const way = this.exchange(token?.value) as Way<unknown>
+    return this.attempts > 1 && this.span !== undefined
+      ? Effect.annotateSpans(way, "http.request.resend_count", this.attempts - 1)
+      : way
   }
 
   private take(token: AccessToken.AccessToken | undefined, again: boolean): Way<unknown> {
-    const { lane, route: { metrics }, shared: { limiter }, source } = this
+    const { clock, lane, route: { metrics }, shared: { limiter }, source } = this
     if (limiter === undefined) return this.transmit(token)
     this.stage = "turn"
     return Effect.flatMap(limiter.take(lane, { before: this.endsAt, again }), (waited) => {
@@ -279,8 +283,17 @@ class Trip extends Entry implements Landing {
       metrics.waited(waited)
       if (source === undefined) return this.transmit(token)
       // It may have been replaced meanwhile; it comes from memory nearly always.
+      const given = clock.unsafeCurrentTimeMillis()
+      const atHand = peek(source, given)
+      if (atHand !== undefined) return this.transmit(atHand)
       this.stage = "token"
-      return Effect.flatMap(source.get, (token) => this.transmit(token))
+      return Effect.flatMap(source.get, (next) => {
+        const isPrompt = clock.unsafeCurrentTimeMillis() - given <= PROMPTLY
+        if (isPrompt || (this.isTurnRepeated && source.unsafePeek === undefined)) return this.transmit(next)
+        // Those that waited for one token would all leave together, each in a turn that is long over.
+        this.isTurnRepeated = true
+        return this.take(next, true)
+      })
     })
   }
 
@@ -389,6 +402,9 @@ const peek = (source: Source, now: number): AccessToken.AccessToken | undefined 
   return isSucceed(get) ? get.value : undefined
 }
 
+// Milliseconds: so late, a turn is still the one that was given.
+const PROMPTLY = 10
+
 // Each Layer is an app of its own, unless it says which.
 let apps = 0
 
@@ -396,6 +412,18 @@ const pace = (options: Limiter.Options, endpoint: string): number => {
   const perSecond = options.endpoints?.[endpoint] ?? options.perSecond ?? 20
   if (perSecond > 0) return perSecond
   throw new RangeError(`limiter: ${perSecond} calls a second to ${endpoint} is no pace; \`Infinity\` is none`)
+}
+
+/** One organisation's trouble takes no more than half of the retries that all have. */
+const shareOf = (all: Retry.Budget, capacity = 20): Retry.Budget => {
+  const own = Retry.budget(capacity / 2)
+  return {
+    take: (kind) => own.take(kind) && all.take(kind),
+    succeeded: () => {
+      own.succeeded()
+      all.succeeded()
+    }
+  }
 }
 
 /**
@@ -454,6 +482,7 @@ export const makeCallWith = (options: Options, name?: string): Effect.Effect<Cal
     }
 
     return (source, tenant) => {
+      const own = tenant === undefined ? shared : { ...shared, budget: shareOf(shared.budget, retry?.budget) }
       const lanes = new WeakMap<Endpoint.Any, Limiter.Lane>()
       const laneOf = (endpoint: Endpoint.Any): Limiter.Lane => {
         let lane = lanes.get(endpoint)
@@ -478,7 +507,7 @@ export const makeCallWith = (options: Options, name?: string): Effect.Effect<Cal
         const lane = laneOf(endpoint)
         return Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
           const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-          const trip = new Trip(shared, route, lane, endpoint, payload, fiber, clock)
+          const trip = new Trip(own, route, lane, endpoint, payload, fiber, clock)
           return trip.begin(source, RuntimeFlags.interruptible(runtimeFlags)) as Effect.Effect<any, any>
         })
       }

@@ -16,6 +16,13 @@ import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Either, Fiber, Layer, Option, Redacted, Schema, TestClock, Tracer } from "effect"
 
+const GetSpace = Endpoint.api("drive.getSpace", {
+  method: "GET",
+  path: "/v1.0/drive/space",
+  payload: Schema.Struct({}),
+  success: Schema.Struct({ spaceName: Schema.String })
+})
+
 const expired = (endpoint: string) => new DingTalkError.TokenExpired({ endpoint, code: "88", subCode: "40014" })
 
 /** Tokens `token-1`, `token-2`, … : a new one each time that the one in use is invalidated. */
@@ -451,5 +458,59 @@ describe("spans", () => {
         "dingtalk.code": "60011",
         "dingtalk.request_id": "r1"
       })
+    }))
+
+  for (
+    const [gateway, call, body, headers] of [
+      [
+        "oapi",
+        Effect.asVoid(Contact.getUser({ userid: "zhangsan" })),
+        `{"errcode":0,"result":{"userid":"z","unionid":"u","name":"J","extension":"{\\"request_id\\":\\"no\\"}"},"request_id":"r2"}`,
+        {}
+      ],
+      ["api", Effect.asVoid(DingTalk.call(GetSpace)({})), `{"spaceName":"s"}`, { "x-acs-request-id": "r2" }]
+    ] as const
+  ) {
+    it.effect(`the request id of an answer that is well, too: ${gateway}`, () =>
+      Effect.gen(function*() {
+        const { layer, spans } = tracer()
+        const client = HttpClient.make((request) =>
+          Effect.succeed(HttpClientResponse.fromWeb(request, new Response(body, { headers })))
+        )
+        yield* call.pipe(
+          Effect.provide(overHttp(Layer.succeed(HttpClient.HttpClient, client))),
+          Effect.provide(layer)
+        )
+        assert.strictEqual(spans[1].attributes.get("dingtalk.request_id"), "r2")
+      }))
+  }
+
+  it.effect("an attempt that is one more says which", () =>
+    Effect.gen(function*() {
+      const { layer, spans } = tracer()
+      let sent = 0
+      const client = HttpClient.make((request) =>
+        Effect.sync(() =>
+          HttpClientResponse.fromWeb(
+            request,
+            new Response(
+              ++sent < 3 ? `{"errcode":-1,"errmsg":"busy"}` : `{"errcode":0,"result":{"userid":"z","unionid":"u"}}`
+            )
+          )
+        )
+      )
+      const call = yield* Contact.getUser({ userid: "zhangsan" }).pipe(
+        Effect.provide(overHttp(Layer.succeed(HttpClient.HttpClient, client))),
+        Effect.provide(layer),
+        Effect.fork
+      )
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(call)
+      assert.deepStrictEqual(spans.map(({ attributes }) => attributes.get("http.request.resend_count")), [
+        undefined,
+        undefined,
+        1,
+        2
+      ])
     }))
 })

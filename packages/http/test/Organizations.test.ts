@@ -2,6 +2,7 @@ import {
   AccessToken,
   Contact,
   DingTalk,
+  DingTalkError,
   Endpoint,
   Hosts,
   OAuth2,
@@ -14,7 +15,7 @@ import {
 } from "@effect-dingtalk/core"
 import { DingTalkHttp, Limiter } from "@effect-dingtalk/http"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Exit, Fiber, Layer, Redacted, TestClock } from "effect"
 
 /** A transport that says whose token each call carried. */
 const recording = () => {
@@ -145,3 +146,79 @@ describe("an endpoint that needs the suite's token, or the admin console's", () 
 })
 
 const CODE = Redacted.make("code")
+
+describe("an organisation whose calls all fail", () => {
+  /** Where everything is busy, and where the first answer to each call is. */
+  const platform = () => {
+    const sent = new Map<string, number>()
+    const seen = new Set<string>()
+    const transport = Layer.effect(
+      Transport.Transport,
+      Effect.map(
+        Effect.provide(
+          Transport.Transport,
+          Transport.layerTest([
+            Endpoint.handle(Contact.GetUser, ({ userid }) => Effect.succeed({ userid, unionid: "u", name: "John" }))
+          ])
+        ),
+        (inner): Transport.Service => ({
+          hosts: Hosts.com,
+          prepare: (endpoint, payload) => {
+            const prepared = inner.prepare(endpoint, payload)
+            if (prepared._tag === "Left") return prepared
+            const { right } = prepared
+            return {
+              ...prepared,
+              right: (token: Redacted.Redacted) =>
+                Effect.suspend(() => {
+                  const corpId = Redacted.value(token)
+                  const call = `${corpId} ${JSON.stringify(payload)}`
+                  sent.set(corpId, (sent.get(corpId) ?? 0) + 1)
+                  if (corpId === "south" && seen.has(call)) return right(token)
+                  seen.add(call)
+                  return Effect.fail(new DingTalkError.Unavailable({ endpoint: endpoint.name, code: "-1" }))
+                })
+            } as typeof prepared
+          }
+        })
+      )
+    )
+    return { sent, transport }
+  }
+
+  const tokens = Layer.succeed(OrganizationTokens.OrganizationTokens, {
+    of: (corpId) => ({ get: Effect.succeed(AccessToken.make(corpId, Infinity)), invalidate: () => Effect.void })
+  })
+
+  const calls = (corpId: string, times: number) =>
+    Effect.gen(function*() {
+      const all = yield* Effect.fork(
+        Effect.forEach(
+          Array.from({ length: times }),
+          (_, i) => Effect.exit(Contact.getUser({ userid: `u${i}` }).pipe(Organizations.within(corpId))),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("2 minutes")
+      return (yield* Fiber.join(all)).filter(Exit.isSuccess).length
+    })
+
+  it.effect("leaves the others their retries", () =>
+    Effect.gen(function*() {
+      const { sent, transport } = platform()
+      yield* Effect.gen(function*() {
+        assert.strictEqual(yield* calls("north", 40), 0)
+        assert.strictEqual(sent.get("north"), 50)
+        assert.strictEqual(yield* calls("south", 10), 10)
+      }).pipe(Effect.provide(DingTalkHttp.layerOrganizations().pipe(Layer.provide([transport, tokens]))))
+    }))
+
+  it.effect("and many of them together take no more than all have", () =>
+    Effect.gen(function*() {
+      const { sent, transport } = platform()
+      yield* Effect.gen(function*() {
+        yield* Effect.forEach(Array.from({ length: 100 }), (_, i) => calls(`north-${i}`, 1), { concurrency: 100 })
+        assert.isAtMost(Array.from(sent.values()).reduce((sum, n) => sum + n, 0), 120)
+      }).pipe(Effect.provide(DingTalkHttp.layerOrganizations().pipe(Layer.provide([transport, tokens]))))
+    }))
+})

@@ -144,14 +144,28 @@ const serverAttributes = (origin: string): Record<string, unknown> => {
   return { "server.address": host, "server.port": port === undefined ? (scheme === "http" ? 80 : 443) : Number(port) }
 }
 
-const annotate = (span: Tracer.Span, status: number, answer: Either.Either<unknown, unknown>) => {
-  span.attribute("http.response.status_code", status)
-  if (Either.isRight(answer)) return
-  const error = answer.left as ErrorContext & { readonly _tag: string }
+const REQUEST_ID = /"request_id"\s*:\s*"([^"]{1,64})"/
+
+/** The legacy gateway has it beside the result, the new one in a header. */
+const requestIdOf = (endpoint: Endpoint.Any, { body, headers }: WireResponse.WireResponse): string | undefined =>
+  endpoint.gateway === "api"
+    ? headers["x-acs-request-id"]
+    : REQUEST_ID.exec(body.slice(body.lastIndexOf(`"request_id"`)))?.[1]
+
+const annotate = (
+  span: Tracer.Span,
+  endpoint: Endpoint.Any,
+  response: WireResponse.WireResponse,
+  answer: Either.Either<unknown, unknown>
+) => {
+  span.attribute("http.response.status_code", response.status)
+  const error = Either.isRight(answer) ? undefined : answer.left as ErrorContext & { readonly _tag: string }
+  const requestId = error === undefined ? requestIdOf(endpoint, response) : error.requestId
+  if (requestId !== undefined) span.attribute("dingtalk.request_id", requestId)
+  if (error === undefined) return
   span.attribute("error.type", error._tag)
   const code = causeCode(error)
   if (code !== undefined) span.attribute("dingtalk.code", code)
-  if (error.requestId !== undefined) span.attribute("dingtalk.request_id", error.requestId)
 }
 
 const carried = new WeakMap<Redacted.Redacted, Carried>()
@@ -189,7 +203,7 @@ export const makeTools = (hosts: Hosts, limit = MAX_BODY_BYTES): Tools => {
     understand: (endpoint, response, payload, token, span) => {
       const read = WireResponse.decode(endpoint, response, hosts)
       const answer = Either.isRight(read) ? read : Either.left(scrub(read.left, secretsOf(payload, token)))
-      if (span !== undefined) annotate(span, response.status, answer)
+      if (span !== undefined) annotate(span, endpoint, response, answer)
       return answer
     },
     beginSpan: (endpoint, fiber, clock, parent) => {
