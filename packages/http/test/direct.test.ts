@@ -6,10 +6,11 @@ import { AccessToken, Contact, TokenService } from "@effect-dingtalk/core"
 import { DingTalkHttp, DingTalkMetrics, FetchTransport, HttpTransport } from "@effect-dingtalk/http"
 import * as UndiciHttpClient from "@effect-dingtalk/http/UndiciHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Metric, Option, Tracer } from "effect"
+import { Duration, Effect, Fiber, Layer, Metric, Option, TestClock, Tracer } from "effect"
 import type * as Net from "node:net"
 import * as Zlib from "node:zlib"
 import { makeCallWith } from "../src/DingTalkHttp.js"
+import { Deadline, Entry, within } from "../src/internal/deadline.js"
 import * as RawServer from "./RawServer.js"
 
 const layerOf = (
@@ -202,6 +203,28 @@ describe("a compressed answer", () => {
   it.scopedLive("that is none is told as cut", () =>
     Effect.map(failing(Buffer.from("not gzip")), (message) => {
       assert.match(message, /the answer was cut \(Z_DATA_ERROR\)/)
+    }))
+})
+
+describe("a call whose time runs out just when it takes the long way", () => {
+  it.effect("is late, and does not go on without a deadline", () =>
+    Effect.gen(function*() {
+      class Probe extends Entry {
+        onExpire: (() => void) | undefined = undefined
+        expire(): void {
+          this.onExpire?.()
+        }
+      }
+      const probe = new Probe()
+      const deadline = new Deadline(10)
+      const clock = yield* Effect.clock
+      yield* Effect.withFiberRuntime<void>((fiber) => {
+        assert.isTrue(deadline.enter(probe, clock, fiber as Fiber.RuntimeFiber<unknown, unknown>))
+        return Effect.void
+      })
+      yield* TestClock.adjust("10 millis")
+      assert.isFalse(probe.isWaiting)
+      assert.strictEqual(yield* Effect.flip(within(Effect.never, probe, () => "late")), "late")
     }))
 })
 

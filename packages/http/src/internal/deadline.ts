@@ -147,7 +147,7 @@ export class Deadline {
  */
 export const within = <A, E, R, E2>(
   effect: Effect.Effect<A, E, R>,
-  entry: { onExpire: (() => void) | undefined },
+  entry: Pick<Entry, "isWaiting"> & { onExpire: (() => void) | undefined },
   onLate: () => E2
 ): Effect.Effect<A, E | E2, R> =>
   Effect.withFiberRuntime<A, E | E2, R>((parent, { runtimeFlags }) => {
@@ -155,6 +155,8 @@ export const within = <A, E, R, E2>(
     const runtime = Runtime.make({ context, fiberRefs: parent.getFiberRefs(), runtimeFlags })
     // Begun where it is also waited for, so that no interruption comes between.
     return Effect.async<A, E | E2>((resume) => {
+      // Between what called for this and its beginning, time may have run out.
+      if (!entry.isWaiting) return resume(Effect.failSync(onLate))
       const child = Runtime.runFork(runtime)(Effect.interruptible(effect))
       const done = child.unsafePoll()
       if (done !== null) return resume(done)
