@@ -2,6 +2,12 @@
  * The app's own token, kept fresh: fetched once for all who wait, refreshed in the background 10 minutes before its
  * end, replaced once when the platform refuses it. With a `TokenStore` in its context, fetched once for all processes.
  *
+ * A token in use serves to its end, whatever becomes of its refresh. Where there is none, a failed fetch is asked for
+ * again by whoever comes next, twice in a row; from the third failure on, all who come within 1, 2, 4 and then at most 8
+ * seconds (a random half less) fail at once with that failure and without a request, until one success. A throttle that
+ * states no end counts so from the first time; one that does, a ban, and what asking again cannot mend (bad credentials:
+ * 30 seconds) last for their own time.
+ *
  * @since 0.1.0
  */
 import * as OAuth2 from "@effect-dingtalk/core/OAuth2"
@@ -43,6 +49,7 @@ export interface Options extends AppCredentials.Service {
 
 /**
  * A token service that lives as long as its scope: closing that stops the background refresh and any fetch under way.
+ * Its `get` fails at once, without a request, for a while after fetches that failed; see above.
  *
  * @since 0.1.0
  * @category constructors

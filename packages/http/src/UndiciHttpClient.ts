@@ -33,6 +33,8 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import { constants } from "node:buffer"
+import type { Socket } from "node:net"
 import { Readable } from "node:stream"
 import type { Transform } from "node:stream"
 import * as Zlib from "node:zlib"
@@ -50,17 +52,33 @@ export interface Options {
   readonly connections?: number | undefined
   /** how long an idle connection is kept, 4 seconds unless it says otherwise: less than servers commonly do */
   readonly keepAliveTimeout?: Duration.DurationInput | undefined
-  /** how much of a server's own `keep-alive: timeout` hint is believed, 1 minute unless it says otherwise */
+  /**
+   * How much of a server's own `keep-alive: timeout` hint is believed, 1 minute unless it says otherwise. undici takes 2
+   * seconds off the hint first: after a hint of no more than that the connection is not used again.
+   */
   readonly keepAliveMaxTimeout?: Duration.DurationInput | undefined
-  /** how long a connection may take to come up, 10 seconds unless it says otherwise; other timeouts are left to Effect */
+  /**
+   * How long a connection may take to come up, through a proxy from end to end, 10 seconds unless it says otherwise.
+   * Other timeouts are left to Effect.
+   */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
    * The proxy's URL, or `false` for none. Unless it says otherwise, what `HTTPS_PROXY` and `HTTP_PROXY` name, in either
    * case. Hosts of `NO_PROXY` and the machine itself are reached directly.
    */
   readonly proxy?: string | Redacted.Redacted | false | undefined
-  /** whatever else undici's `Agent` takes, TLS above all */
-  readonly agent?: Undici.Agent.Options | undefined
+  /**
+   * Whatever else undici's `Agent` takes, TLS above all: `connect` is for hosts, behind a proxy too. A proxy that itself
+   * speaks TLS has a trust of its own, `proxyTls`: it is neither shown the certificate meant for hosts, nor left
+   * unchecked along with them. Only for hosts behind a proxy, and before `connect`, is `requestTls`.
+   *
+   * A `connect` that is a function gets the tunnel of an `https:` host as `httpSocket`, and a connector of undici's
+   * `buildConnector` speaks TLS through it; one that dials by itself goes past the proxy. It is not asked where
+   * `requestTls` is set, nor for the proxy itself, for `http:` hosts behind it, or behind a SOCKS proxy.
+   */
+  readonly agent?:
+    | (Undici.Agent.Options & Pick<Undici.ProxyAgent.Options, "proxyTls" | "requestTls">)
+    | undefined
 }
 
 const ATTR_HTTP_REQUEST_HEADER = (name: string): string => `http.request.header.${name}`
@@ -79,6 +97,8 @@ const HIGH_WATER_MARK = 64 * 1024
 /** Requests still under way when the pool's scope closes get so long. */
 const GRACE_MILLIS = 500
 const MAX_ENCODINGS = 5
+/** A longer timer would go off at once. */
+const MAX_MILLIS = 2 ** 31 - 1
 
 /** Timeouts are left to Effect's. */
 const NO_TIMEOUT = 0
@@ -242,6 +262,7 @@ class Exchange implements Undici.Dispatcher.DispatchHandler {
 const abandoned = new FinalizationRegistry<Exchange>((exchange) => exchange.abort())
 
 const NO_BYTES = Buffer.alloc(0)
+const { MAX_LENGTH } = constants
 const HEADER_PROTO = Object.getPrototypeOf(Headers.empty) as object
 
 const latin1 = (raw: Buffer | ReadonlyArray<Buffer>): string | ReadonlyArray<string> =>
@@ -632,7 +653,8 @@ class WholeExchange implements Undici.Dispatcher.DispatchHandler, Handle, Answer
     this.underWay?.end()
     const bytes = this.chunks === undefined ? this.chunk : Buffer.concat(this.chunks)
     if (isPlain(this.rawHeaders)) return this.answer(bytes)
-    const most = { maxOutputLength: Math.max(1, this.limit) }
+    // zlib throws for what is out of its range.
+    const most = { maxOutputLength: Math.min(Math.max(1, this.limit), MAX_LENGTH) }
     decodeWhole(encodingsOf(this.headers), bytes, most, (error, decoded) => {
       if (error === null) this.answer(decoded)
       else if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") this.tell("tooLong", error)
@@ -903,7 +925,8 @@ const exchangeWith = (
               origin,
               path,
               method: request.method,
-              headers: request.headers,
+              // A `ProxyAgent` writes into them, and requests share theirs: `Headers.empty` would name one host for all.
+              headers: { ...request.headers },
               body,
               headersTimeout: NO_TIMEOUT,
               bodyTimeout: NO_TIMEOUT
@@ -1089,6 +1112,26 @@ interface ProxySettings {
   readonly noProxy: string
 }
 
+const SCHEME = /^[a-z][a-z\d+.-]*:\/\//i
+const PROXY_PROTOCOLS = new Set(["http:", "https:", "socks:", "socks5:"])
+
+/** As undici will read it. What is wrong with it is not said in the words of `URL`, which repeat the password. */
+const checked = (name: string, written: string): string => {
+  // Like curl.
+  const address = written === "" || SCHEME.test(written) ? written : `http://${written}`
+  const isUrl = () => {
+    try {
+      const { password, protocol, username } = new URL(address)
+      decodeURIComponent(username + password)
+      return PROXY_PROTOCOLS.has(protocol)
+    } catch {
+      return false
+    }
+  }
+  if (address === "" || isUrl()) return address
+  throw new Error(`${name} is not the URL of a proxy: http://host:port, with "%" for what is special in a password`)
+}
+
 const proxySettings = (proxy: Options["proxy"]): ProxySettings | undefined => {
   if (proxy === false) return undefined
   const { env } = process
@@ -1096,16 +1139,96 @@ const proxySettings = (proxy: Options["proxy"]): ProxySettings | undefined => {
   const httpsProxy = proxy === undefined ? env["https_proxy"] ?? env["HTTPS_PROXY"] ?? "" : toAddress(proxy)
   const noProxy = env["no_proxy"] ?? env["NO_PROXY"] ?? ""
   if ((httpProxy === "" && httpsProxy === "") || noProxy === "*") return undefined
-  return { httpProxy, httpsProxy, noProxy: noProxy === "" ? LOOPBACK : `${noProxy},${LOOPBACK}` }
+  return {
+    httpProxy: checked(proxy === undefined ? "HTTP_PROXY" : "proxy", httpProxy),
+    httpsProxy: checked(proxy === undefined ? "HTTPS_PROXY" : "proxy", httpsProxy),
+    noProxy: noProxy === "" ? LOOPBACK : `${noProxy},${LOOPBACK}`
+  }
 }
 
+type Connector = Undici.buildConnector.connector
+
+/** For these a client of undici connects again, as often as it fails: right between two requests, not for a tunnel. */
+const ENDLESS_CODES = new Set(["UND_ERR_SOCKET", "UND_ERR_INFO"])
+
+class TunnelError extends Error {
+  override readonly name = "TunnelError"
+  readonly code = "ECONNRESET"
+  constructor(cause: unknown) {
+    super("the proxy closed the connection", { cause })
+  }
+}
+
+/** undici's tunnel, which has no end to its wait for the proxy's answer, nor to its attempts. */
+const tunnelling = (
+  tunnel: Connector,
+  ownConnector: Connector | undefined,
+  millis: number,
+  onTimeout: (message: string) => Error
+): Connector =>
+(options, callback) => {
+  const controller = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  let isOver = false
+  const drop = (socket: Socket | null) => void socket?.on("error", () => {}).destroy()
+  const end = (error: Error | null, socket: Socket | null): void => {
+    if (isOver) return drop(socket)
+    isOver = true
+    clearTimeout(timer)
+    if (error === null) return callback(null, socket!)
+    callback("code" in error && ENDLESS_CODES.has(String(error.code)) ? new TunnelError(error) : error, null)
+  }
+  if (millis > 0) {
+    timer = setTimeout(() => {
+      const error = onTimeout(`no connection to ${options.hostname} through the proxy within ${millis} ms`)
+      end(error, null)
+      controller.abort(error)
+    }, millis)
+  }
+  const { signal } = controller
+  if (ownConnector === undefined || options.protocol !== "https:") {
+    // Not in undici's types, but it listens.
+    const withSignal: Undici.buildConnector.Options & { readonly signal: AbortSignal } = { ...options, signal }
+    return tunnel(withSignal, end)
+  }
+  // For `http:` it hands over the tunnel as it is.
+  const bare: Undici.buildConnector.Options & { readonly signal: AbortSignal } = {
+    ...options,
+    ...(options.port ? undefined : { host: `${options.host}:443`, port: "443" }),
+    protocol: "http:",
+    signal
+  }
+  tunnel(bare, (error, httpSocket) => {
+    if (error !== null || isOver) return end(error, httpSocket)
+    ownConnector({ ...options, httpSocket }, (error: Error | null, socket: Socket | null) => {
+      if (error !== null) drop(httpSocket)
+      end(error, socket)
+    })
+  })
+}
+
+/** Of what `connect` says of hosts, this is about the socket: behind a proxy, the one to the proxy. */
+const SOCKET_OPTIONS = new Set([
+  "autoSelectFamily",
+  "autoSelectFamilyAttemptTimeout",
+  "family",
+  "hints",
+  "keepAlive",
+  "keepAliveInitialDelay",
+  "lookup"
+])
+
+const toMillis = (duration: Duration.DurationInput): number => Math.min(Duration.toMillis(duration), MAX_MILLIS)
+
 const makeDispatcher = async (options: Options): Promise<Undici.Dispatcher> => {
+  const agent = options.agent ?? {}
+  const connectTimeout = toMillis(options.connectTimeout ?? 10_000)
   const agentOptions: Undici.Agent.Options = {
-    ...options.agent,
+    ...agent,
     connections: options.connections ?? 128,
-    keepAliveTimeout: Duration.toMillis(options.keepAliveTimeout ?? 4000),
-    keepAliveMaxTimeout: Duration.toMillis(options.keepAliveMaxTimeout ?? 60_000),
-    connectTimeout: Duration.toMillis(options.connectTimeout ?? 10_000)
+    keepAliveTimeout: toMillis(options.keepAliveTimeout ?? 4000),
+    keepAliveMaxTimeout: toMillis(options.keepAliveMaxTimeout ?? 60_000),
+    connectTimeout
   }
   const proxy = proxySettings(options.proxy)
   // Not the whole of undici: its fetch, caches and sockets would take four times as long to load.
@@ -1115,8 +1238,49 @@ const makeDispatcher = async (options: Options): Promise<Undici.Dispatcher> => {
     return new Agent(agentOptions)
   }
   // To tunnel, it calls methods that only the whole of undici adds.
-  const { EnvHttpProxyAgent } = await import("undici")
-  return new EnvHttpProxyAgent({ ...agentOptions, ...proxy })
+  const { Client, EnvHttpProxyAgent, errors, Pool } = await import("undici")
+  const connector = typeof agent.connect === "function" ? agent.connect : undefined
+  const connect = typeof agent.connect === "function" ? {} : agent.connect ?? {}
+  const timeout = Math.min(connect.timeout ?? connectTimeout, MAX_MILLIS)
+  const { allowH2, autoSelectFamily, autoSelectFamilyAttemptTimeout, localAddress, maxCachedSessions } = agent
+  const through = (tunnel: Connector) =>
+    tunnelling(
+      tunnel,
+      agent.requestTls === undefined ? connector : undefined,
+      timeout,
+      (message) => new errors.ConnectTimeoutError(message)
+    )
+  return new EnvHttpProxyAgent({
+    ...agentOptions,
+    ...proxy,
+    // What a `Pool` would make of the same options, which get no further than to hosts reached directly.
+    requestTls: {
+      ...(allowH2 === undefined ? undefined : { allowH2 }),
+      ...(maxCachedSessions === undefined ? undefined : { maxCachedSessions }),
+      timeout,
+      ...connect,
+      ...agent.requestTls
+    },
+    // Of hosts behind it, a proxy has no use for their TLS, but their sockets are those to it.
+    clientFactory: (origin) =>
+      new Pool(origin, {
+        ...(localAddress === undefined ? undefined : { localAddress }),
+        ...(autoSelectFamily === undefined ? undefined : { autoSelectFamily }),
+        ...(autoSelectFamilyAttemptTimeout === undefined ? undefined : { autoSelectFamilyAttemptTimeout }),
+        connect: {
+          timeout,
+          ...Object.fromEntries(Object.entries(connect).filter(([name]) => SOCKET_OPTIONS.has(name))),
+          ...agent.proxyTls
+        }
+      }),
+    factory: (origin, options: Undici.Pool.Options) => {
+      const { connect } = options
+      const isTunnel = typeof connect === "function" && connect !== connector
+      const pooled = isTunnel ? { ...options, connect: through(connect) } : options
+      if (agent.factory !== undefined) return agent.factory(origin, pooled)
+      return pooled.connections === 1 ? new Client(origin, pooled) : new Pool(origin, pooled)
+    }
+  })
 }
 
 /**

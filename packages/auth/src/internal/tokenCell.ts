@@ -37,6 +37,11 @@ export interface Options<E> {
   ) => Effect.Effect<Issued, E>
   /** a failure that asking again cannot mend, and for how long nobody asks then */
   readonly finality: (error: E) => Duration.Duration | undefined
+  /**
+   * a failure that may soon be over, and that cost a request: the more of them in a row, the longer nobody asks while
+   * there is no token to go on with. One that is `throttled` says by itself that there was too much asking
+   */
+  readonly passing?: ((error: E) => "busy" | "throttled" | undefined) | undefined
   /** a failure that is the end of the token in use too, however long that would live */
   readonly ends?: ((error: E) => boolean) | undefined
   /** whether a refresh is due by the clock alone, or when somebody asks for the token */
@@ -64,6 +69,11 @@ const EARLY = Duration.toMillis("10 minutes")
 // Lives below this are followed when somebody asks, not by the clock: a timer would only make traffic.
 const SHORTEST_TIMER = Duration.toMillis("1 minute")
 const COOL_DOWN = Duration.toMillis("30 seconds")
+// A call is tried three times within half a second: two bad answers must not shut it out. Then nobody asks for 1, 2, 4 …
+// seconds, which a throttled call waits for as well; no longer than 8, for the end of an outage is to be seen soon.
+const LET_THROUGH = 2
+const FIRST_PAUSE = Duration.toMillis("1 second")
+const LONGEST_PAUSE = Duration.toMillis("8 seconds")
 
 /**
  * The platform gives the same token again while it thinks it valid; asking once more at once would change nothing.
@@ -160,7 +170,9 @@ export const make = <E>(options: Options<E>): Effect.Effect<TokenCell<E>> =>
     }
     let flight: Fiber.RuntimeFiber<Exit.Exit<AccessToken.AccessToken, E>> | undefined
     let timer: Fiber.RuntimeFiber<unknown> | undefined
-    let final: { readonly exit: Exit.Exit<never, E>; readonly from: number; readonly until: number } | undefined
+    let final: { readonly exit: Exit.Exit<never, E>; seenAt: number; readonly until: number } | undefined
+    let inRow = 0
+    let pausedUntil = -Infinity
     let rejected: { readonly value: Redacted.Redacted; readonly at: number } | undefined
     let notBefore = 0
 
@@ -169,21 +181,35 @@ export const make = <E>(options: Options<E>): Effect.Effect<TokenCell<E>> =>
         countRefresh("success")
         live = toLive(issued, askedAt, live, random * (options.spread ?? 0))
         final = undefined
+        inRow = 0
         notBefore = 0
         const delay = live.refreshAt - now
         if (delay >= SHORTEST_TIMER) schedule(delay)
         return live.exit
       })
 
-    const fail = (cause: Cause.Cause<E>, now: number) =>
+    /** For how long nobody asks after one more failure that may soon be over. */
+    const pauseAfter = (how: "busy" | "throttled", askedAt: number, now: number, random: number): number => {
+      // Failures as far apart as those of a background refresh make no row.
+      if (askedAt - pausedUntil >= COOL_DOWN) inRow = 0
+      inRow = (how === "throttled" ? Math.max(inRow, LET_THROUGH) : inRow) + 1
+      const pause = inRow > LET_THROUGH ? Math.min(FIRST_PAUSE * 2 ** (inRow - LET_THROUGH - 1), LONGEST_PAUSE) : 0
+      const spread = pause * (1 + random) / 2
+      pausedUntil = now + spread
+      return spread
+    }
+
+    const fail = (cause: Cause.Cause<E>, askedAt: number, now: number) =>
       Effect.flatMap(Random.next, (random) => {
         countRefresh(summaryOf(cause))
         const exit: Exit.Exit<never, E> = Exit.failCause(cause)
         const error = Cause.failureOption(cause)
         const span = Option.getOrUndefined(Option.map(error, options.finality))
         if (options.ends !== undefined && Option.exists(error, options.ends)) live = undefined
-        const millis = span === undefined ? 0 : Duration.toMillis(span)
-        if (millis > 0) final = { exit, from: now, until: now + millis }
+        const stated = span === undefined ? 0 : Duration.toMillis(span)
+        const how = stated > 0 || Option.isNone(error) ? undefined : options.passing?.(error.value)
+        const millis = how === undefined ? stated : pauseAfter(how, askedAt, now, random)
+        final = millis > 0 ? { exit, seenAt: now, until: now + millis } : undefined
         // Between one and two cool-downs, so that processes that failed together do not come back together.
         notBefore = now + Math.max(COOL_DOWN * (1 + random), millis)
         if (live === undefined || now >= live.token.expiresAt) return Effect.succeed(exit)
@@ -217,7 +243,9 @@ export const make = <E>(options: Options<E>): Effect.Effect<TokenCell<E>> =>
         ),
         Effect.zip(Clock.currentTimeMillis),
         Effect.flatMap(([[exit, askedAt], now]): Effect.Effect<Exit.Exit<AccessToken.AccessToken, E>> =>
-          Exit.isSuccess(exit) ? succeed(exit.value, exit.value.askedAt ?? askedAt, now) : fail(exit.cause, now)
+          Exit.isSuccess(exit)
+            ? succeed(exit.value, exit.value.askedAt ?? askedAt, now)
+            : fail(exit.cause, askedAt, now)
         )
       )
     })
@@ -262,8 +290,10 @@ export const make = <E>(options: Options<E>): Effect.Effect<TokenCell<E>> =>
           }
           return live.exit
         }
-        // A clock that was set back makes no failure last longer.
-        return final !== undefined && now >= final.from && now < final.until ? final.exit : wait
+        // A clock that was set back, at any time since, makes no failure last longer.
+        if (final === undefined || now < final.seenAt || now >= final.until) return wait
+        final.seenAt = now
+        return final.exit
       }),
       unsafePeek: (now) => {
         if (live === undefined || now >= live.refreshAt) return undefined

@@ -71,6 +71,19 @@ const finality = (error: CommonError): Duration.Duration | undefined => {
   }
 }
 
+/** What has cost no request lets nobody wait: it was refused here, or the store of a ticket has failed. */
+const passing = (error: CommonError): "busy" | "throttled" | undefined => {
+  switch (error._tag) {
+    case "RateLimited":
+    case "IpBanned":
+      return "throttled"
+    case "TransportError":
+      return error.reason === "Encode" || error.reason === "Store" ? undefined : "busy"
+    default:
+      return "busy"
+  }
+}
+
 /**
  * Spaces fetches evenly, first come first served: who goes away while waiting gives the place back.
  *
@@ -158,6 +171,7 @@ export const make = (options: {
             }
           }),
         finality: (error) => isPassing?.(error) === true ? undefined : finality(error),
+        passing: (error) => isPassing?.(error) === true ? undefined : passing(error),
         refresh: "scheduled",
         fork,
         isClosed: () => isClosed,

@@ -1,0 +1,50 @@
+/**
+ * Self-signed certificates for servers on this machine, 2020 to 2120, made with
+ * `openssl ca -selfsign -startdate 20200101000000Z -enddate 21200101000000Z`. The keys are secret to nobody.
+ */
+export interface Identity {
+  readonly cert: string
+  readonly key: string
+}
+
+/** of 127.0.0.1, localhost and *.dingtalk.invalid */
+export const host: Identity = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBejCCASGgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAkxMjcuMC4w
+LjEwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CTEyNy4wLjAuMTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABIRGyuUvh5v/2i2g
+huFdTVm6/lMIvuwAbR+w9kqZ7nBvZ1FvVfand7NUfOOOUdYEZaSX4XYumdUKSjwq
+uLkQt22jYjBgMA8GA1UdEwEB/wQFMAMBAf8wLgYDVR0RBCcwJYIJbG9jYWxob3N0
+ghIqLmRpbmd0YWxrLmludmFsaWSHBH8AAAEwHQYDVR0OBBYEFCR01MI8e/8wckWs
+3aMwbVOOV/RqMAoGCCqGSM49BAMCA0cAMEQCIF3jvqX9d+6mnCHOxETPeWq1omrn
+O+CAH67TaFYURiejAiBD9otK+e2LGV1XQ9MIJbHnIr3V+LpqH01/wj0xmUFwAA==
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgSecHtJsZ3Q7e2ZLW
+cpY0ZLkB0EiMu+HdmV/etQSsUBWhRANCAASERsrlL4eb/9otoIbhXU1Zuv5TCL7s
+AG0fsPZKme5wb2dRb1X2p3ezVHzjjlHWBGWkl+F2LpnVCko8Kri5ELdt
+-----END PRIVATE KEY-----
+`
+}
+
+/** of 127.0.0.1 and localhost */
+export const proxy: Identity = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBZjCCAQ2gAwIBAgIBAjAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLl2936vlT8jt1p8
+gFOHBT0Fxr26To9oggq8D7CMU5J1Y1UbzG3r5HYGfW92eyhnzSYe0aE5ObwYV/7P
+qBoiEAujTjBMMA8GA1UdEwEB/wQFMAMBAf8wGgYDVR0RBBMwEYIJbG9jYWxob3N0
+hwR/AAABMB0GA1UdDgQWBBRc/ICchvWxkPlmomxY+9qR05BiczAKBggqhkjOPQQD
+AgNHADBEAiAyR/xNe0t6rjjTpLhC7X9rzjJQIy9XkPuiuCI4603UzQIgGt0eVIkL
+T9NQrIw4f1hRVnB/bRupvLdJx/S8keGd7YU=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgB7sc4Zx9a5MFIwDk
+sMObUU6bgIUFe501AEEg02P3PfahRANCAAS5dvd+r5U/I7dafIBThwU9Bca9uk6P
+aIIKvA+wjFOSdWNVG8xt6+R2Bn1vdnsoZ80mHtGhOTm8GFf+z6gaIhAL
+-----END PRIVATE KEY-----
+`
+}
