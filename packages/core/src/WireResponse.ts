@@ -23,6 +23,7 @@ import {
 import type { Credential, Endpoint } from "./Endpoint.js"
 import * as ErrorCode from "./ErrorCode.js"
 import * as Hosts from "./Hosts.js"
+import * as httpDate from "./internal/httpDate.js"
 import { isRecord } from "./internal/loosen.js"
 import * as Lenient from "./Lenient.js"
 import * as WireJson from "./WireJson.js"
@@ -36,7 +37,10 @@ export interface WireResponse {
   /** with lower-case names */
   readonly headers: { readonly [name: string]: string | undefined }
   readonly body: string
-  /** milliseconds since the epoch; what the platform states as a time of day is counted from the answer's own `Date` */
+  /**
+   * milliseconds since the epoch; what the platform states as a time of day is counted from the answer's own `Date`, if
+   * that is within a day of this
+   */
   readonly receivedAt: number
 }
 
@@ -105,9 +109,14 @@ const modernFailure = (body: Record<string, unknown>): Failed => {
 const notNegative = (millis: number): Duration.Duration | undefined =>
   Number.isFinite(millis) ? Duration.millis(Math.max(0, millis)) : undefined
 
-const serverTime = (response: WireResponse): number => {
-  const date = Date.parse(response.headers["date"] ?? "")
-  return Number.isNaN(date) ? response.receivedAt : date
+const MINUTE = 60 * 1000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+/** A machine's clock may be wrong by hours, so the server's counts; one that is more than a day away is wrong itself. */
+const serverTime = ({ headers, receivedAt }: WireResponse): number => {
+  const date = httpDate.parse(headers["date"] ?? "", receivedAt)
+  return date !== undefined && Math.abs(date - receivedAt) <= DAY ? date : receivedAt
 }
 
 /** Seconds or an HTTP date; DingTalk was never seen to send it, the gateways of others do. */
@@ -115,14 +124,19 @@ const retryAfterHeader = (response: WireResponse): Duration.Duration | undefined
   const header = response.headers["retry-after"]
   if (header === undefined) return undefined
   if (/^\s*\d{1,12}\s*$/.test(header)) return notNegative(Number(header) * 1000)
-  // `Date.parse` makes a date of nearly anything, such as `1.5` or `1, 2`.
-  return /GMT\s*$/.test(header) ? notNegative(Date.parse(header) - serverTime(response)) : undefined
+  const date = httpDate.parse(header, response.receivedAt)
+  return date === undefined ? undefined : notNegative(date - serverTime(response))
 }
 
-/** `限制将在 2026-09-03 00:01:03 结束`, a time of day in China. Source: reference 4.3. */
+/**
+ * `限制将在 2026-09-03 00:01:03 结束`, a time of day in China. Source: reference 4.3. The longest that is documented is 5
+ * minutes: an end that is hours away is a clock's mistake, and a minute is what the limiter waits for then.
+ */
 const penalty = (response: WireResponse, message: string | undefined): Duration.Duration | undefined => {
   const end = message === undefined ? null : PENALTY_END.exec(message)
-  return end === null ? undefined : notNegative(Date.parse(`${end[1]}T${end[2]}+08:00`) - serverTime(response))
+  if (end === null) return undefined
+  const millis = Date.parse(`${end[1]}T${end[2]}+08:00`) - serverTime(response)
+  return notNegative(millis > HOUR ? MINUTE : millis)
 }
 
 const BAN = Duration.minutes(5)

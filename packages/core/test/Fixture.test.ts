@@ -543,8 +543,11 @@ const cases: Record<string, Case> = {
   }
 }
 
+// Those that state an end state their `Date` as well.
+const RECEIVED_AT = Date.parse("2026-09-02T16:01:05Z")
+
 const answerOf = (fixture: Fixture, endpoint: Endpoint.Endpoint.Any) =>
-  WireResponse.decode(endpoint, { ...fixture.response, receivedAt: 0 })
+  WireResponse.decode(endpoint, { ...fixture.response, receivedAt: RECEIVED_AT })
 
 /** Two redacted values look alike to `assert`: only what they hold tells them apart. */
 const revealed = (value: unknown): unknown =>

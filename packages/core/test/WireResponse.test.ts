@@ -494,6 +494,8 @@ describe("WireResponse", () => {
 
   describe("how long to wait", () => {
     const END = Date.parse("2026-09-03T00:01:03+08:00")
+    const HOUR = 3600 * 1000
+    const DAY = 24 * HOUR
     const text =
       "当前所有钉钉应用调用该接口次数过多，超出了该接口承受的最大qps，请求被暂时限制了，建议错开整点时刻调用该接口, " +
       "apiPath(dingtalk.oapi.v2.department.listsub), 从 2026-09-03 00:01:02 到 2026-09-03 00:01:02 请求总次数超过 1200 次, " +
@@ -511,13 +513,44 @@ describe("WireResponse", () => {
     }
 
     it("until the end that the text states in China's time, counted from the Date of the answer", () => {
-      assert.strictEqual(waitOf({ body: throttled, headers: { date: dateOf(END - 1000) }, receivedAt: 0 }), 1000)
+      assert.strictEqual(waitOf({ body: throttled, headers: { date: dateOf(END - 1000) }, receivedAt: END }), 1000)
       assert.strictEqual(waitOf({ body: throttled, headers: { date: dateOf(END - 90_000) }, receivedAt: END }), 90_000)
+    })
+
+    it("counted from the Date in each form that HTTP has", () => {
+      for (
+        const date of ["Wed, 02 Sep 2026 16:00:53 GMT", "Wednesday, 02-Sep-26 16:00:53 GMT", "Wed Sep  2 16:00:53 2026"]
+      ) {
+        assert.strictEqual(waitOf({ body: throttled, headers: { date }, receivedAt: END }), 10_000, date)
+      }
     })
 
     it("counted from the arrival where the answer has no Date, or none that can be read", () => {
       assert.strictEqual(waitOf({ body: throttled, receivedAt: END - 2500 }), 2500)
-      assert.strictEqual(waitOf({ body: throttled, headers: { date: "soon" }, receivedAt: END - 2500 }), 2500)
+      for (const date of ["soon", "", "2026-09-02 16:00:53", "Wed, 02 Sep 2026 16:00:53 +0800", "1"]) {
+        assert.strictEqual(waitOf({ body: throttled, headers: { date }, receivedAt: END - 2500 }), 2500, date)
+      }
+    })
+
+    it("by the server's clock where this machine's is wrong by hours, and by this one where that is a day away", () => {
+      const at = (receivedAt: number, serverAt: number) =>
+        waitOf({ body: throttled, headers: { date: dateOf(serverAt) }, receivedAt })
+      for (const ahead of [-DAY, -3 * 3600 * 1000, 60_000, DAY]) {
+        assert.strictEqual(at(END - 3000 + ahead, END - 3000), 3000)
+      }
+      for (const serverAt of [0, Date.parse("1999-01-01"), END - 3000 - DAY - 1000, END - 3000 + DAY + 1000]) {
+        assert.strictEqual(at(END - 3000, serverAt), 3000)
+      }
+    })
+
+    it("a minute, as the limiter waits, until an end that is absurd", () => {
+      assert.strictEqual(waitOf({ body: throttled, receivedAt: END - 5 * 60_000 }), 5 * 60_000)
+      assert.strictEqual(waitOf({ body: throttled, receivedAt: END - HOUR }), HOUR)
+      assert.strictEqual(waitOf({ body: throttled, receivedAt: END - HOUR - 1 }), 60_000)
+      assert.strictEqual(waitOf({ body: throttled, receivedAt: 0 }), 60_000)
+      const far = { errcode: 90018, errmsg: "限制将在 2099-01-01 00:00:00 结束" }
+      assert.strictEqual(waitOf({ body: far, receivedAt: END }), 60_000)
+      assert.strictEqual(waitOf({ body: far, headers: { date: dateOf(END) }, receivedAt: END }), 60_000)
     })
 
     it("no time at all when the end has passed", () => {
@@ -539,22 +572,105 @@ describe("WireResponse", () => {
       assert.strictEqual(waitOf({ body: throttled, headers: { "retry-after": "60" }, receivedAt: END - 500 }), 500)
     })
 
+    const START = Date.UTC(2026, 8, 3)
     const headers: ReadonlyArray<readonly [name: string, header: string, wait: number | undefined]> = [
       ["seconds", "7", 7000],
       ["no seconds", "0", 0],
       ["seconds among blanks", " 3 ", 3000],
+      ["seconds after zeros", "007", 7000],
+      ["a number below 0", "-5", undefined],
+      ["a number with a plus", "+5", undefined],
+      ["a fraction", "1.5", undefined],
+      ["a fraction with a comma", "1,5", undefined],
+      ["two numbers", "1, 2", undefined],
+      ["a power", "1e3", undefined],
+      ["a number and its unit", "5s", undefined],
       ["a date", "Thu, 03 Sep 2026 00:00:10 GMT", 10_000],
+      ["a date among blanks", " Thu, 03 Sep 2026 00:00:10 GMT ", 10_000],
+      ["a date as of RFC 850", "Thursday, 03-Sep-26 00:00:10 GMT", 10_000],
+      ["a date as of asctime", "Thu Sep  3 00:00:10 2026", 10_000],
+      ["a date as of asctime, of two digits", "Thu Sep 10 00:00:00 2026", 7 * DAY],
+      ["a date of another day of the week", "Mon, 03 Sep 2026 00:00:10 GMT", 10_000],
+      ["a leap second", "Thu, 03 Sep 2026 00:00:60 GMT", 60_000],
+      ["a leap day", "Tue, 29 Feb 2028 00:00:00 GMT", 544 * DAY],
       ["a date in the past", "Wed, 02 Sep 2026 00:00:00 GMT", 0],
+      ["a date in the past as of RFC 850", "Sunday, 06-Nov-94 08:49:37 GMT", 0],
+      ["a date in the past as of asctime", "Sun Nov  6 08:49:37 1994", 0],
+      ["a date in the past of a year below 100", "Thu, 03 Sep 0026 00:00:10 GMT", 0],
+      ["an absurd date", "Fri, 31 Dec 9999 23:59:59 GMT", Date.UTC(9999, 11, 31, 23, 59, 59) - START],
+      // RFC 9110, 5.6.7: what would be more than 50 years ahead is in the past.
+      ["50 years ahead in two digits", "Thursday, 03-Sep-76 00:01:30 GMT", Date.UTC(2076, 8, 3, 0, 1, 30) - START],
+      ["a second more than 50 years ahead in two digits", "Thursday, 03-Sep-76 00:01:31 GMT", 0],
+      ["a day of no month", "Mon, 30 Feb 2026 00:00:10 GMT", undefined],
+      ["day 0", "Mon, 00 Sep 2026 00:00:10 GMT", undefined],
+      ["a leap day of another year", "Mon, 29 Feb 2027 00:00:10 GMT", undefined],
+      ["hour 24", "Thu, 03 Sep 2026 24:00:00 GMT", undefined],
+      ["minute 60", "Thu, 03 Sep 2026 00:60:00 GMT", undefined],
+      ["second 61", "Thu, 03 Sep 2026 00:00:61 GMT", undefined],
+      ["no month", "Thu, 03 Foo 2026 00:00:10 GMT", undefined],
+      ["a month in small letters", "Thu, 03 sep 2026 00:00:10 GMT", undefined],
+      ["no day of the week", "03 Sep 2026 00:00:10 GMT", undefined],
+      ["a day of one digit", "Thu, 3 Sep 2026 00:00:10 GMT", undefined],
+      ["RFC 850 with a short day of the week", "Thu, 03-Sep-26 00:00:10 GMT", undefined],
+      ["RFC 850 with four digits", "Thursday, 03-Sep-2026 00:00:10 GMT", undefined],
+      ["asctime with a zone", "Thu Sep  3 00:00:10 2026 GMT", undefined],
+      ["asctime with one blank", "Thu Sep 3 00:00:10 2026", undefined],
+      ["another zone", "Thu, 03 Sep 2026 08:00:10 +0800", undefined],
+      ["UTC", "Thu, 03 Sep 2026 00:00:10 UTC", undefined],
+      ["ISO 8601", "2026-09-03T00:00:10Z", undefined],
+      ["a date and more", "Thu, 03 Sep 2026 00:00:10 GMT, 5", undefined],
+      ["a word and a zone", "foo 1 GMT", undefined],
+      ["a number and a zone", "1 GMT", undefined],
       ["words", "later", undefined],
       ["nothing", "", undefined],
       ["more seconds than a number holds", "9".repeat(400), undefined]
     ]
     for (const [name, header, wait] of headers) {
       it(`Retry-After as ${name}`, () => {
-        const answer = { headers: { "retry-after": header, date: "Thu, 03 Sep 2026 00:00:00 GMT" } }
+        const answer = {
+          headers: { "retry-after": header, date: "Thu, 03 Sep 2026 00:00:00 GMT" },
+          receivedAt: START + 90_000
+        }
         assert.strictEqual(waitOf({ ...answer, status: 429 }), wait)
         assert.strictEqual(waitOf({ ...answer, status: 503 }), wait)
         assert.strictEqual(waitOf({ ...answer, body: { errcode: 90018, errmsg: "text" } }), wait)
+      })
+    }
+
+    it("Retry-After as a date is counted from the arrival where the Date is a day away", () => {
+      const headers = { "retry-after": "Thu, 03 Sep 2026 00:00:10 GMT", date: "Thu, 01 Jan 1970 00:00:00 GMT" }
+      assert.strictEqual(waitOf({ status: 503, headers, receivedAt: START }), 10_000)
+    })
+
+    it("two digits of a year are read across a century", () => {
+      const wait = (header: string, receivedAt: number) =>
+        waitOf({ status: 503, headers: { "retry-after": header }, receivedAt })
+      const last = Date.UTC(2099, 11, 31, 23, 59, 50)
+      assert.strictEqual(wait("Friday, 01-Jan-00 00:00:00 GMT", last), 10_000)
+      assert.strictEqual(wait("Thursday, 31-Dec-99 23:59:59 GMT", last), 9000)
+      assert.strictEqual(wait("Thursday, 31-Dec-99 23:59:59 GMT", last + 20_000), 0)
+    })
+
+    // Node takes a zone that is set while it runs; nothing else runs between the two ends of a synchronous test.
+    for (const [zone, offset] of [["America/New_York", 300], ["Asia/Shanghai", -480], ["UTC", 0]] as const) {
+      it(`is the same on a machine in ${zone}`, () => {
+        const before = process.env["TZ"]
+        try {
+          process.env["TZ"] = zone
+          assert.strictEqual(new Date(2026, 0, 1).getTimezoneOffset(), offset)
+          for (const [name, header, wait] of headers) {
+            for (const date of ["Thu, 03 Sep 2026 00:00:00 GMT", "Thu Sep  3 00:00:00 2026"]) {
+              const answer = { status: 429, headers: { "retry-after": header, date }, receivedAt: START + 90_000 }
+              assert.strictEqual(waitOf(answer), wait, name)
+            }
+          }
+          assert.strictEqual(waitOf({ body: throttled, receivedAt: END - 2500 }), 2500)
+          const body = { errcode: 90018, errmsg: "限制将在 2026-09-03 00:01:03 结束" }
+          assert.strictEqual(waitOf({ body, headers: { date: "Wed Sep  2 16:01:00 2026" }, receivedAt: END }), 3000)
+        } finally {
+          if (before === undefined) delete process.env["TZ"]
+          else process.env["TZ"] = before
+        }
       })
     }
 
@@ -752,7 +868,13 @@ describe("WireResponse", () => {
     const status = fc.oneof(fc.constantFrom(0, 200, 204, 302, 400, 403, 404, 429, 500, 503), fc.integer(), fc.double())
     const headers = fc.dictionary(
       fc.constantFrom("retry-after", "date", "x-acs-request-id", "content-type"),
-      fc.oneof(fc.string(), fc.integer().map(String), fc.double().map(String))
+      fc.oneof(
+        fc.string(),
+        fc.integer().map(String),
+        fc.double().map(String),
+        fc.date().map((date) => date.toUTCString()),
+        fc.constantFrom("Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "foo 1 GMT")
+      )
     )
     const endpoints = [
       Oapi,

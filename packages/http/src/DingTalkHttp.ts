@@ -492,6 +492,8 @@ export const makeCallWith = (options: Options, name?: string): Effect.Effect<Cal
             app,
             tenant,
             endpoint: endpoint.name,
+            // The platform counts what is called, whatever a program calls it.
+            api: `${endpoint.method} ${endpoint.path}`,
             perSecond: pace(limiterOptions, endpoint.name)
           })
           lanes.set(endpoint, lane)

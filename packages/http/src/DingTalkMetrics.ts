@@ -122,8 +122,17 @@ export const retriesDenied: Metric.Metric.Counter<number> = /*#__PURE__*/ Metric
  */
 export const metered: Metric.Metric.Counter<number> = /*#__PURE__*/ Metric.fromMetricKey(METERED)
 
-const FREE =
-  /^\/(?:v\d+\.\d+\/(?:contact|oauth2)\/|topapi\/(?:v2\/)?(?:user|department|role|org)\/|(?:user|department|auth|sns|sso|service)\/|gettoken)/
+// Source: reference 5 for what is free, 1 and 6 for the paths.
+const FREE = [
+  // contacts and roles
+  /^\/v\d+\.\d+\/contact\//,
+  /^\/(?:topapi\/(?:v2\/|inactive\/)?)?(?:user|department|role)\//,
+  /^\/auth\/scopes$/,
+  // tokens and sign-in
+  /^\/v\d+\.\d+\/oauth2\//,
+  /^\/(?:gettoken|get_jsapi_ticket)$/,
+  /^\/(?:sns|sso|service)\//
+]
 
 /**
  * Whether the calls of an endpoint count towards the organisation's quota of the month.
@@ -131,7 +140,8 @@ const FREE =
  * @since 0.1.0
  * @category predicates
  */
-export const isMetered = (endpoint: { readonly path: string }): boolean => !FREE.test(endpoint.path)
+export const isMetered = (endpoint: { readonly path: string }): boolean =>
+  !FREE.some((free) => free.test(endpoint.path))
 
 /**
  * The same metrics for one endpoint, looked up once.

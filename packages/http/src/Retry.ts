@@ -46,8 +46,10 @@ export interface Options {
   /** … but of no more than this: 5 seconds */
   readonly cap?: Duration.DurationInput | undefined
   /**
-   * How many retries all calls together may have in hand: 20. Each success gives back a fifth of one, so in the long
-   * run retries add no more than a fifth to the calls, and while nothing succeeds, nothing.
+   * How many retries all calls together may have in hand: 20, and as many for throttled calls alone. Each
+   * success gives back a fifth of a retry, and a whole one of a throttled call, which the platform refuses before it
+   * looks at it. So in the long run retries add no more than a fifth to the calls that succeed, and those of throttled
+   * calls no more than as many again; while nothing succeeds, nothing.
    */
   readonly budget?: number | undefined
   /** in place of `policy(options)`; the budget and the deadline hold all the same */
@@ -109,7 +111,7 @@ const ROBOT_BLOCK = 10 * 60 * 1000
 
 /**
  * Full jitter: a random part of `base`, doubled with every attempt, up to `cap`. What the platform states is waited for
- * as well; a throttle that states nothing is waited for 1, 2, 4 … seconds.
+ * before that, even if it is no time at all; a throttle that states nothing is waited for 1, 2, 4 … seconds.
  *
  * @since 0.1.0
  * @category constructors
@@ -143,8 +145,8 @@ export const policy = (options: Omit<Options, "policy" | "budget"> = {}): Policy
     const stated = "retryAfter" in error && error.retryAfter !== undefined
       ? Duration.toMillis(error.retryAfter)
       : undefined
-    if (kind === "busy") return Math.max(stated ?? 0, stated === 0 && attempt === 1 ? 0 : jitter(attempt, random))
-    if (stated === 0 && attempt === 1) return 0
+    // On top of what is stated: all who were told the same time would come back at the same moment.
+    if (kind === "busy") return (stated ?? 0) + jitter(attempt, random)
     const robot = error._tag === "RateLimited" && error.dimension === "Robot"
     const unstated = robot ? ROBOT_BLOCK : Math.max(WINDOW, Math.min(cap, WINDOW * 2 ** (attempt - 1)))
     return (stated ?? unstated) + jitter(attempt, random)
@@ -158,7 +160,7 @@ export const policy = (options: Omit<Options, "policy" | "budget"> = {}): Policy
  * @category models
  */
 export interface Budget {
-  /** takes one; a throttled call costs no more than a success gives back, because the limiter paces it anyhow */
+  /** takes one, if there is one; for a throttled call first of those that are for throttled calls alone */
   readonly take: (kind: Kind) => boolean
   readonly succeeded: () => void
 }
@@ -171,15 +173,20 @@ const REFUND = 0.2
  */
 export const budget = (capacity = 20): Budget => {
   let left = capacity
+  let throttled = capacity
   return {
     take: (kind) => {
-      const cost = kind === "throttled" ? REFUND : 1
-      if (left < cost) return false
-      left -= cost
+      if (kind === "throttled" && throttled >= 1) {
+        throttled--
+        return true
+      }
+      if (left < 1) return false
+      left--
       return true
     },
     succeeded: () => {
       if (left < capacity) left = Math.min(capacity, left + REFUND)
+      if (throttled < capacity) throttled = Math.min(capacity, throttled + 1)
     }
   }
 }

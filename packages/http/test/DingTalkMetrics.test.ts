@@ -112,22 +112,91 @@ describe("metrics", () => {
       assert.strictEqual(yield* of("contact.getUser", "2026-11"), 0)
     }).pipe(Effect.provide(dingtalk())))
 
-  it("contacts, roles, tokens and sign-in are free", () => {
-    for (
-      const path of [
-        "/topapi/v2/user/get",
-        "/topapi/user/getbyunionid",
-        "/topapi/v2/department/listsub",
-        "/topapi/role/list",
-        "/v1.0/contact/users/{unionId}",
-        "/v1.0/oauth2/accessToken",
-        "/gettoken"
-      ]
-    ) assert.isFalse(DingTalkMetrics.isMetered({ path }), path)
-    for (const path of ["/topapi/message/corpconversation/asyncsend_v2", "/v1.0/todo/tasks", "/v1.0/robot/x"]) {
-      assert.isTrue(DingTalkMetrics.isMetered({ path }), path)
-    }
-  })
+  // Reference 5: tokens, sign-in, contacts and roles do not count; the paths are those of its other sections, row by row.
+  const free = [
+    // 1.1: T1 to T12
+    "/v1.0/oauth2/accessToken",
+    "/gettoken",
+    "/v1.0/oauth2/userAccessToken",
+    "/v1.0/oauth2/{corpId}/token",
+    "/v1.0/oauth2/corpAccessToken",
+    "/service/get_corp_token",
+    "/v1.0/oauth2/suiteAccessToken",
+    "/service/get_suite_token",
+    "/v1.0/oauth2/ssoAccessToken",
+    "/v1.0/oauth2/jsapiTickets",
+    "/get_jsapi_ticket",
+    "/sns/gettoken",
+    // 1.6 to 1.8
+    "/v1.0/oauth2/apps/authInfo",
+    "/v1.0/oauth2/ssoUserInfo",
+    "/topapi/v2/user/getuserinfo",
+    // 6.2 to 6.4
+    "/topapi/v2/user/get",
+    "/v1.0/contact/users/{unionId}",
+    "/v1.0/contact/users/me",
+    "/topapi/user/getbyunionid",
+    "/topapi/v2/user/getbymobile",
+    "/topapi/v2/user/list",
+    "/topapi/user/listsimple",
+    "/topapi/user/listid",
+    "/topapi/user/count",
+    "/topapi/user/listadmin",
+    "/topapi/inactive/user/v2/get",
+    "/topapi/v2/user/create",
+    "/topapi/v2/user/update",
+    "/topapi/v2/user/delete",
+    "/auth/scopes",
+    // 6.5
+    "/topapi/v2/department/listsub",
+    "/topapi/v2/department/listsubid",
+    "/topapi/v2/department/get",
+    "/topapi/v2/department/listparentbydept",
+    "/topapi/v2/department/listparentbyuser",
+    "/topapi/v2/department/create",
+    "/topapi/v2/department/update",
+    "/topapi/v2/department/delete",
+    // 6.6
+    "/topapi/role/list",
+    "/topapi/role/simplelist",
+    "/topapi/role/getrole",
+    "/topapi/role/getrolegroup",
+    "/role/add_role",
+    "/role/update_role",
+    "/role/add_role_group",
+    "/topapi/role/deleterole",
+    "/topapi/role/addrolesforemps",
+    "/topapi/role/removerolesforemps",
+    // 6.7
+    "/v1.0/contact/users/search",
+    "/v1.0/contact/departments/search",
+    "/v1.0/contact/empLeaveRecords"
+  ]
+  const counted = [
+    // 7 and 9
+    "/topapi/message/corpconversation/asyncsend_v2",
+    "/topapi/message/corpconversation/getsendprogress",
+    "/topapi/message/corpconversation/getsendresult",
+    "/topapi/message/corpconversation/recall",
+    "/robot/send",
+    "/v1.0/robot/oToMessages/batchSend",
+    "/v1.0/robot/groupMessages/send",
+    "/v1.0/robot/messageFiles/download",
+    "/media/upload",
+    // of no section, and much like those that are free
+    "/v1.0/todo/tasks",
+    "/v1.0/drive/contact/users",
+    "/topapi/todo/role/list",
+    "/topapi/roles",
+    "/topapi/userextension/get",
+    "/gettokens"
+  ]
+  for (const path of free) {
+    it(`${path} is free`, () => assert.isFalse(DingTalkMetrics.isMetered({ path })))
+  }
+  for (const path of counted) {
+    it(`${path} counts`, () => assert.isTrue(DingTalkMetrics.isMetered({ path })))
+  }
 
   it.effect("tokens: fetched, refused, and served when their refresh is due", () =>
     Effect.gen(function*() {

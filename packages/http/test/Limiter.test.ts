@@ -289,6 +289,69 @@ describe("a lane", () => {
     }))
 })
 
+describe("a lane of a very high pace", () => {
+  // 4,096 times are kept: the last pace that keeps one for each call, and the first one that does not.
+  for (const perSecond of [4096, 4097, 10_000, 99_999.5, 100_000, 123_457]) {
+    it.effect(`of ${perSecond} a second lets no more than that go within 1,025 ms, and hardly less`, () =>
+      Effect.gen(function*() {
+        const limiter = yield* Limiter.make
+        const fast = lane("x", perSecond)
+        const sent: Array<number> = []
+        // In bursts of all sizes, and with lulls: more is asked for than may go, nearly always.
+        for (let now = 0; now < 4000; now += 1 + (now * 7) % 13) {
+          if (now > 1500 && now < 1700) continue
+          for (let i = 0; i < 14 * perSecond / 1000 && limiter.unsafeTake!(fast, now); i++) sent.push(now)
+        }
+        const limit = Math.floor(perSecond)
+        let most = 0
+        for (let last = 0, first = 0; last < sent.length; last++) {
+          while (sent[first]! <= sent[last]! - 1025) first++
+          most = Math.max(most, last - first + 1)
+        }
+        assert.isAtMost(most, limit)
+        assert.isAtLeast(most, limit * 0.999)
+        assert.isAtLeast(sent.length, 3.5 * limit)
+      }))
+  }
+
+  for (const perSecond of [1e6, 1e10, 4.3e15, Number.MAX_VALUE]) {
+    it.effect(`of ${perSecond} a second counts in little memory, and holds back nobody`, () =>
+      Effect.gen(function*() {
+        const limiter = yield* Limiter.make
+        const before = process.memoryUsage().arrayBuffers
+        for (let i = 0; i < 50; i++) {
+          const fast = lane(`x.${i}`, perSecond)
+          for (let call = 0; call < 1000; call++) assert.isTrue(limiter.unsafeTake!(fast, 0))
+          assert.strictEqual(yield* limiter.take(fast, { before: 0, again: false }), 0)
+        }
+        // Other tests have lanes as well.
+        assert.isBelow(process.memoryUsage().arrayBuffers - before, 50 * 40_000 + 1_000_000)
+      }))
+  }
+
+  it.effect("pauses, lets those that wait go in their order, and tells who would come too late", () =>
+    Effect.gen(function*() {
+      const { limiter, take, times } = yield* ledger
+      const fast = lane("x", 8192)
+      for (let i = 0; i < 8191; i++) assert.isTrue(limiter.unsafeTake!(fast, 0))
+      yield* Effect.forkAll(Array.from({ length: 4 }, (_, i) => take(String(i), fast)))
+      yield* Effect.yieldNow()
+      const late = { before: 1000, again: false }
+      assert.strictEqual((yield* Effect.flip(limiter.take(fast, late)))._tag, "RateLimited")
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(times.map(([name]) => name), ["0", "1", "2", "3"])
+      assert.strictEqual(times[0]![1], 0)
+      for (const [, at] of times.slice(1)) assert.isTrue(at >= 1025 && at <= 1028, String(at))
+      yield* limiter.pause(fast, limited("AppAndApi", 3000))
+      yield* Effect.fork(take("paused", fast))
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(times[4], ["paused", 5000])
+      // A clock that was set back forgets what was sent.
+      yield* TestClock.setTime(1000)
+      assert.isTrue(limiter.unsafeTake!(fast, 1000))
+    }))
+})
+
 const limited = (dimension: DingTalkError.RateLimited["dimension"], retryAfter?: number) =>
   new DingTalkError.RateLimited({
     endpoint: "contact.getUser",
@@ -469,6 +532,11 @@ describe("options", () => {
       Effect.provide(app({ limiter: { endpoints: { "contact.getUser": 5 } } })),
       Effect.provide(Emulator.layer())
     ))
+
+  it.effect("a pace beyond what memory holds is a pace", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* zhangsan).name, "John")
+    }).pipe(Effect.provide(app({ limiter: { perSecond: 1e10 } })), Effect.provide(Emulator.layer())))
 
   it.effect("a pace of nothing is refused when the Layer is made", () =>
     Effect.gen(function*() {

@@ -17,6 +17,7 @@ import {
   Layer,
   Metric,
   Option,
+  Random,
   Redacted,
   Schema,
   Supervisor,
@@ -75,6 +76,34 @@ const answeredFirstWith = <A, E>(
     }
   })
 
+interface Answer {
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly body: string
+}
+
+/** A client of the platform that answers so, as long as there are answers, and well from then on. */
+const answering = (answer: (request: number) => Answer | undefined, options?: DingTalkHttp.Options) => {
+  let sent = 0
+  const client = HttpClient.make((request) =>
+    Effect.sync(() => {
+      const { body, ...init } = answer(sent++) ??
+        { status: 200, headers: {}, body: `{"errcode":0,"ok":true,"result":{"ok":true}}` }
+      return HttpClientResponse.fromWeb(request, new Response(body, init))
+    })
+  )
+  return {
+    sent: () => sent,
+    layer: DingTalkHttp.layer(options).pipe(
+      Layer.provide(TokenService.layerTest()),
+      Layer.provide(HttpTransport.layer()),
+      Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+    )
+  }
+}
+
+const only = (answer: Answer) => (request: number) => request === 0 ? answer : undefined
+
 const JITTER = 200
 
 const refusal = (code: number, message = "x") =>
@@ -101,12 +130,15 @@ const range = (from: number, to: number) => Array.from({ length: to - from + 1 }
 describe("a throttle is waited for, whatever the call does", () => {
   const rows: ReadonlyArray<readonly [name: string, gateway: "oapi" | "api", Fault.Fault, wait: number]> = [
     ["90018 with its end", "oapi", Fault.throttled, 1000],
-    ["90018 flat, without an end", "oapi", Fault.respond({ body: flat(90018) }), 1000],
+    ["90018 flat, with its end", "oapi", Fault.respond({ body: flat(90018, SEEN_90002) }), 1000],
     ["90002 as it was seen", "oapi", Fault.respond({ body: refusal(90002, SEEN_90002) }), 1000],
     ["90002 as it was seen in 2018", "oapi", Fault.respond({ body: refusal(90002, SEEN_2018) }), 5000],
-    ...[...range(90003, 90014), 90001, 90017, 90019, 45009].map((code) =>
-      [String(code), "oapi", Fault.respond({ body: refusal(code) }), 1000] as const
-    ),
+    ...[...range(90001, 90014), ...range(90017, 90019), 45009].flatMap((code) => [
+      [`${code} below 88`, "oapi", Fault.respond({ body: refusal(code) }), 1000] as const,
+      [`${code} flat`, "oapi", Fault.respond({ body: flat(code) }), 1000] as const
+    ]),
+    ["90002 flat, as it was seen", "oapi", Fault.respond({ body: flat(90002, SEEN_90002) }), 1000],
+    ["90019 with its end", "oapi", Fault.respond({ body: refusal(90019, SEEN_2018) }), 5000],
     ...["Appkey", "Suitekey"].flatMap((key) =>
       ["Qps", "Qpm"].map((per) => {
         const code = `${DENIED}.${per}LimitFor${key}${key === "Appkey" ? "" : "AndOrg"}AndApi`
@@ -122,8 +154,22 @@ describe("a throttle is waited for, whatever the call does", () => {
     ],
     ["400 request.overlimit", "api", Fault.respond({ status: 400, body: modern("request.overlimit") }), 1000],
     ["400 qps.exceed.limit", "api", Fault.respond({ status: 400, body: modern("qps.exceed.limit") }), 1000],
-    ["429 without a body", "api", Fault.respond({ status: 429, body: "" }), 1000],
-    ["429 with a page", "api", Fault.respond({ status: 429, body: "<html>slow down</html>" }), 1000]
+    ...(["oapi", "api"] as const).flatMap((gateway) =>
+      [
+        ["no body", ""],
+        ["a page", "<html>slow down</html>"],
+        ["a word", "busy"],
+        ["cut JSON", `{"code":"system.bu`],
+        ["null", "null"],
+        ["a list", "[]"],
+        ["an empty object", "{}"],
+        ["errcode 0", `{"errcode":0,"errmsg":"ok"}`],
+        ["a dash for a code", modern("-")],
+        ["a code that nobody knows", modern("Throttling.User")],
+        ["90018", flat(90018)],
+        ["QpsLimitForApi", modern(`${DENIED}.QpsLimitForApi`)]
+      ].map(([name, body]) => [`429 with ${name}`, gateway, Fault.respond({ status: 429, body: body! }), 1000] as const)
+    )
   ]
   for (const [name, gateway, fault, wait] of rows) {
     for (
@@ -132,7 +178,7 @@ describe("a throttle is waited for, whatever the call does", () => {
         ["write", writeNew]
       ] as const
     ) {
-      it.effect(`${name}, ${what}`, () =>
+      it.effect(`${name}, ${what} (${gateway})`, () =>
         Effect.gen(function*() {
           const { outcome, sent, took } = yield* answeredFirstWith(fault, call)
           assert.deepStrictEqual([outcome, sent], ["success", 2])
@@ -166,8 +212,12 @@ describe("a throttle is waited for, whatever the call does", () => {
 })
 
 const BUSY: ReadonlyArray<readonly [name: string, gateway: "oapi" | "api", Fault.Fault]> = [
-  ...[-1, 400001, 15].map((code) => [String(code), "oapi", Fault.respond({ body: flat(code) })] as const),
-  ...["systemError", "system.busy", "unknownError", "internalError"].map((code) =>
+  ...[-1, 400001, 15].flatMap((code) => [
+    [`${code} flat`, "oapi", Fault.respond({ body: flat(code) })] as const,
+    [`${code} below 88`, "oapi", Fault.respond({ body: refusal(code) })] as const
+  ]),
+  ["-1 in the emulator's words", "oapi", Fault.busy],
+  ...["systemError", "system.busy", "systemBusy", "unknownError", "internalError", "server.error"].map((code) =>
     [`500 ${code}`, "api", Fault.respond({ status: 500, body: modern(code) })] as const
   ),
   ["503 with a dash", "api", Fault.busy],
@@ -214,10 +264,18 @@ describe("a busy platform is tried again where a second time does no harm, and o
 
 describe("exactly one request, and the error at once", () => {
   const rows: ReadonlyArray<readonly [name: string, gateway: "oapi" | "api", Fault.Fault, tag: string]> = [
-    ["the month's quota, 90020", "oapi", Fault.quotaExhausted, "QuotaExhausted"],
+    ["the month's quota, 90020 flat", "oapi", Fault.quotaExhausted, "QuotaExhausted"],
+    [
+      "the month's quota, 90020 below 88",
+      "oapi",
+      Fault.respond({ body: refusal(90020, "您的企业本月api调用量已超过限制,调用量:10001次,额度:10000次") }),
+      "QuotaExhausted"
+    ],
     ["the month's quota, ApiCountLimitForOrg", "api", Fault.quotaExhausted, "QuotaExhausted"],
     ["a ban, JSON", "oapi", Fault.ipBanned("json"), "IpBanned"],
     ["a ban, JSON", "api", Fault.ipBanned("json"), "IpBanned"],
+    ["a ban, page", "oapi", Fault.ipBanned("html"), "IpBanned"],
+    ["a ban, page", "api", Fault.ipBanned("html"), "IpBanned"],
     ["credentials, 40096", "oapi", Fault.respond({ body: flat(40096) }), "InvalidCredentials"],
     [
       "credentials, invalidClientIdOrSecret",
@@ -256,30 +314,114 @@ describe("exactly one request, and the error at once", () => {
   }
 })
 
+const GUARD_PAGE = `<html><script src="/_____tmd_____/punish?x5secdata=xxx&x5step=1"></script></html>`
+
+describe("a ban of this machine's address, as a page", () => {
+  const rows = [
+    ["in the emulator's words", Fault.ipBanned("html")],
+    ["with 200", Fault.respond({ body: GUARD_PAGE })],
+    ["with 429", Fault.respond({ status: 429, body: GUARD_PAGE })],
+    [
+      "with 503 and a time of its own",
+      Fault.respond({ status: 503, headers: { "retry-after": "1" }, body: GUARD_PAGE })
+    ]
+  ] as const
+  for (
+    const [gateway, call, others] of [["oapi", read, [read, write, readNew]], ["api", readNew, [
+      readNew,
+      read
+    ]]] as const
+  ) {
+    for (const [name, fault] of rows) {
+      it.effect(`${name} (${gateway}): nothing more is sent to either gateway for 5 minutes`, () =>
+        Effect.gen(function*() {
+          const emulator = yield* Emulator.Emulator
+          const { outcome, sent, took } = yield* answeredFirstWith(fault, call)
+          assert.deepStrictEqual([outcome, sent, took], ["IpBanned", 1, 0])
+          // 31 seconds of it are over.
+          for (let left = 269; left > 0; left -= 67) {
+            for (const other of others) {
+              const error = yield* Effect.flip(other)
+              assert(error._tag === "IpBanned")
+              assert.strictEqual(Duration.toSeconds(error.retryAfter), left)
+            }
+            yield* TestClock.adjust(Math.min(left, 67) * 1000)
+          }
+          yield* TestClock.adjust(-1)
+          assert.strictEqual(yield* emulator.count(), 1)
+          yield* TestClock.adjust(1)
+          for (const other of others) assert.isTrue((yield* other).ok)
+          assert.strictEqual(yield* emulator.count(), 1 + others.length)
+        }).pipe(Effect.provide(TestLayer())))
+    }
+  }
+})
+
 describe("Retry-After", () => {
   const rows = [
     ["seconds", "3", { wait: 3000 }],
     ["a date", "Wed, 02 Sep 2026 16:01:06 GMT", { wait: 4000 }],
+    ["a date as of RFC 850", "Wednesday, 02-Sep-26 16:01:06 GMT", { wait: 4000 }],
+    ["a date as of asctime", "Wed Sep  2 16:01:06 2026", { wait: 4000 }],
     ["a date that is over", "Wed, 02 Sep 2026 16:00:00 GMT", { wait: 0 }],
     ["nothing to wait for", "0", { wait: 0 }],
+    ["a number below 0", "-5", undefined],
+    ["a fraction", "1.5", undefined],
+    ["a word and a zone", "foo 1 GMT", undefined],
+    ["a date of no zone", "2026-09-02 16:01:06", undefined],
     ["an absurd time", "99999999", "at once"],
     ["an absurd date", "Fri, 31 Dec 9999 23:59:59 GMT", "at once"],
     ["more than the deadline has left", "30", "at once"]
   ] as const
-  for (const status of [429, 503]) {
+  for (
+    const [status, gateway, call] of [[429, "api", readNew], [503, "api", readNew], [429, "oapi", read], [
+      503,
+      "oapi",
+      read
+    ]] as const
+  ) {
     for (const [name, header, expected] of rows) {
-      it.effect(`${status} with ${name}`, () =>
+      it.effect(`${status} with ${name} (${gateway})`, () =>
         Effect.gen(function*() {
           const fault = Fault.respond({ status, headers: { "retry-after": header }, body: "" })
-          const { outcome, sent, took } = yield* answeredFirstWith(fault, readNew)
+          const { outcome, sent, took } = yield* answeredFirstWith(fault, call)
           if (expected === "at once") {
             assert.deepStrictEqual([outcome, sent, took], [status === 429 ? "RateLimited" : "Unavailable", 1, 0])
           } else {
+            const wait = expected?.wait ?? (status === 429 ? 1000 : 0)
             assert.deepStrictEqual([outcome, sent], ["success", 2])
-            assert.isAtLeast(took, expected.wait)
-            assert.isAtMost(took, expected.wait === 0 ? 0 : expected.wait + JITTER)
+            assert.isAtLeast(took, wait)
+            assert.isAtMost(took, wait + JITTER)
           }
         }).pipe(Effect.provide(TestLayer())))
+    }
+
+    for (const [name, header, wait] of [["a stated time", "5", 5000], ["a stated 0", "0", 0]] as const) {
+      it.effect(`${status} with ${name}: 15 callers do not come back at the same moment (${gateway})`, () =>
+        Effect.gen(function*() {
+          const emulator = yield* Emulator.Emulator
+          yield* TestClock.setTime(NOW)
+          yield* emulator.failNext(Fault.respond({ status, headers: { "retry-after": header }, body: "" }), {
+            times: 15
+          })
+          yield* emulator.failNext(gateway === "oapi" ? FINE_OAPI : FINE_API, { times: 15 })
+          // One value for each of them, all along from 0 to 1.
+          const random = Random.fixed(
+            [0, ...range(1, 14)].map((i) => (i * 7 % 15 + 0.5) / 15) as [number, ...Array<number>]
+          )
+          const all = yield* Effect.forEach(Array.from({ length: 15 }), () => call, { concurrency: "unbounded" }).pipe(
+            Effect.withRandom(random),
+            Effect.fork
+          )
+          yield* TestClock.adjust("10 seconds")
+          yield* Fiber.join(all)
+          const log = yield* emulator.requests
+          const again = log.map(({ at }) => at - NOW).filter((at) => at > 0)
+          assert.deepStrictEqual([log.length, again.length], [30, 15])
+          assert.isAbove(Math.min(...again), wait)
+          assert.strictEqual(new Set(again).size, 15)
+          assert.isAbove(Math.max(...again) - Math.min(...again), JITTER / 2)
+        }).pipe(Effect.provide(TestLayer({ limiter: false }))))
     }
   }
 
@@ -298,6 +440,91 @@ describe("Retry-After", () => {
       yield* TestClock.adjust("30 seconds")
       assert.isTrue((yield* readNew).ok)
     }).pipe(Effect.provide(TestLayer())))
+})
+
+describe("the end of a penalty", () => {
+  const DATE = "Wed, 02 Sep 2026 16:01:02 GMT"
+  const stating = (end: string) => `请求总次数超过 20 次, 限制将在 ${end} 结束.`
+  // Only what calls itself a date of today is believed.
+  const dates: ReadonlyArray<readonly [name: string, headers: Record<string, string>]> = [
+    ["no Date", {}],
+    ["a Date", { date: DATE }],
+    ["a Date of 1970", { date: "Thu, 01 Jan 1970 00:00:00 GMT" }],
+    ["a Date of 2099", { date: "Thu, 03 Sep 2099 00:00:00 GMT" }],
+    ["a Date that is none", { date: "now" }]
+  ]
+  const rows: ReadonlyArray<readonly [name: string, end: string, expected: number | "a minute"]> = [
+    ["in 3 seconds", "2026-09-03 00:01:05", 3000],
+    ["now", "2026-09-03 00:01:02", 0],
+    ["a second ago", "2026-09-03 00:01:01", 0],
+    ["years ago", "1999-01-01 00:00:00", 0],
+    ["in 2099", "2099-01-01 00:00:00", "a minute"],
+    ["tomorrow", "2026-09-04 00:01:02", "a minute"]
+  ]
+  const shapes: ReadonlyArray<
+    readonly [name: string, gateway: "oapi" | "api", status: number, body: (text: string) => string]
+  > = [
+    ["90018", "oapi", 200, (text) => refusal(90018, text)],
+    ["90002 flat", "oapi", 200, (text) => flat(90002, text)],
+    ["QpsLimitForAppkeyAndApi", "api", 403, (text) => modern(`${DENIED}.QpsLimitForAppkeyAndApi`, text)],
+    ["429 system.busy", "api", 429, (text) => modern("system.busy", text)]
+  ]
+  for (const [shape, gateway, status, body] of shapes) {
+    for (const [name, end, expected] of rows) {
+      for (const [date, headers] of dates) {
+        it.effect(`${shape} (${gateway}) ${name}, with ${date}`, () =>
+          Effect.gen(function*() {
+            const { layer, sent } = answering(only({ status, headers, body: body(stating(end)) }))
+            const call = Effect.provide(gateway === "oapi" ? write : writeNew, layer)
+            yield* TestClock.setTime(NOW)
+            const fiber = yield* Effect.fork(Effect.zip(Effect.either(call), Clock.currentTimeMillis))
+            yield* TestClock.adjust("31 seconds")
+            const [result, at] = yield* Fiber.join(fiber)
+            if (expected === "a minute") {
+              assert(Either.isLeft(result) && result.left._tag === "RateLimited")
+              assert.strictEqual(Duration.toSeconds(result.left.retryAfter!), 60)
+              assert.include(result.left.message, "try again in 60 s")
+              assert.deepStrictEqual([at - NOW, sent()], [0, 1])
+            } else {
+              assert.deepStrictEqual([Either.isRight(result), sent()], [true, 2])
+              assert.isAtLeast(at - NOW, expected)
+              assert.isAtMost(at - NOW, expected + JITTER)
+            }
+          }))
+      }
+    }
+  }
+
+  it.effect("is counted by the server's clock, where this machine's is wrong by hours", () =>
+    Effect.gen(function*() {
+      for (const hours of [-23, -3, 3, 23]) {
+        const { layer } = answering(
+          only({ status: 200, headers: { date: DATE }, body: refusal(90018, stating("2026-09-03 00:01:05")) })
+        )
+        const start = NOW + hours * 3600 * 1000
+        yield* TestClock.setTime(start)
+        const fiber = yield* Effect.fork(Effect.zipRight(Effect.provide(write, layer), Clock.currentTimeMillis))
+        yield* TestClock.adjust("5 seconds")
+        const took = (yield* Fiber.join(fiber)) - start
+        assert.isAtLeast(took, 3000)
+        assert.isAtMost(took, 3000 + JITTER)
+      }
+    }))
+
+  it.effect("that is absurd is a minute for the lane too, and for whoever has the time", () =>
+    Effect.gen(function*() {
+      const { layer, sent } = answering(
+        only({ status: 200, headers: {}, body: refusal(90018, stating("2099-01-01 00:00:00")) }),
+        { deadline: "5 minutes" }
+      )
+      yield* TestClock.setTime(NOW)
+      const fiber = yield* Effect.fork(Effect.provide(Effect.zipRight(write, Clock.currentTimeMillis), layer))
+      yield* TestClock.adjust("59999 millis")
+      assert.strictEqual(sent(), 1)
+      yield* TestClock.adjust("1 seconds")
+      assert.isAtMost((yield* Fiber.join(fiber)) - NOW, 60_000 + JITTER)
+      assert.strictEqual(sent(), 2)
+    }))
 })
 
 describe("a connection", () => {
@@ -407,8 +634,27 @@ describe("the budget", () => {
     assert.isTrue(budget.take("busy"))
     for (let i = 0; i < 1000; i++) budget.succeeded()
     taken = 0
+    while (budget.take("busy")) taken++
+    assert.strictEqual(taken, 20)
+  })
+
+  it("holds as many for throttled calls alone, and gets one of these back with each success", () => {
+    const budget = Retry.budget()
+    while (budget.take("busy")) { /* all of them */ }
+    let taken = 0
     while (budget.take("throttled")) taken++
-    assert.isAtMost(taken, 100)
+    assert.strictEqual(taken, 20)
+    for (let i = 0; i < 4; i++) {
+      budget.succeeded()
+      assert.deepStrictEqual([budget.take("throttled"), budget.take("throttled")], [true, false])
+    }
+    for (let i = 0; i < 1000; i++) budget.succeeded()
+    taken = 0
+    while (budget.take("throttled")) taken++
+    // A throttled call that finds none of them takes one of the others.
+    assert.strictEqual(taken, 40)
+    assert.isFalse(budget.take("busy"))
+    assert.isFalse(Retry.budget(0).take("throttled"))
   })
 
   it.effect("200 callers of a platform that is down send no more than 220 requests", () =>
@@ -428,6 +674,48 @@ describe("the budget", () => {
 })
 
 describe("an outage", () => {
+  const THROTTLED = { status: 200, headers: {}, body: refusal(90018, SEEN_90002) }
+  const everything: ReadonlyArray<readonly [what: string, typeof write, answers: ReadonlyArray<Answer>]> = [
+    ["throttled (oapi)", write, [THROTTLED]],
+    ["throttled (api)", writeNew, [{ status: 429, headers: {}, body: "" }]],
+    // So that each of them would come back soon.
+    ["throttled for no time", write, [{ status: 429, headers: { "retry-after": "0" }, body: "" }]],
+    ["throttled and busy by turns", read, [THROTTLED, { status: 200, headers: {}, body: flat(-1) }]]
+  ]
+  for (const [what, call, answers] of everything) {
+    /** Each caller calls so often, two seconds apart, while all is so; tells how many calls and requests that was. */
+    const under = (callers: number, times: number) =>
+      Effect.gen(function*() {
+        const { layer, sent } = answering((i) => answers[i % answers.length]!, { limiter: false })
+        yield* TestClock.setTime(NOW)
+        const all = yield* Effect.exit(call).pipe(
+          Effect.delay("2 seconds"),
+          Effect.replicateEffect(times),
+          Effect.replicateEffect(callers, { concurrency: "unbounded" }),
+          Effect.provide(layer),
+          Effect.fork
+        )
+        // No call takes longer than its deadline.
+        yield* TestClock.adjust("5 minutes")
+        const exits = (yield* Fiber.join(all)).flat()
+        assert.isTrue(exits.length === callers * times && exits.every(Exit.isFailure))
+        return { calls: exits.length, sent: sent() }
+      })
+
+    it.effect(`without the limiter, all ${what}: 200 callers send no more than 1.2 requests a call`, () =>
+      Effect.gen(function*() {
+        const { calls, sent } = yield* under(200, 1)
+        assert.isAbove(sent, calls)
+        assert.isAtMost(sent, calls * 1.2)
+      }))
+
+    it.effect(`without the limiter, all ${what}, on and on: no more than what was in hand is added`, () =>
+      Effect.gen(function*() {
+        const { calls, sent } = yield* under(5, 20)
+        assert.isAtMost(sent, calls + 40)
+      }))
+  }
+
   it.effect(
     "of 60 seconds under 200 callers: under 1.2 requests a call, and no burst afterwards",
     () =>

@@ -2,11 +2,11 @@
  * Calls that wait for their turn while the token is replaced.
  */
 import { TokenService } from "@effect-dingtalk/auth"
-import { Contact, TokenService as Tokens } from "@effect-dingtalk/core"
+import { Contact, DingTalk, Endpoint, TokenService as Tokens } from "@effect-dingtalk/core"
 import { Emulator, EmulatorHttpClient, Fault } from "@effect-dingtalk/emulator"
 import { DingTalkHttp, HttpTransport } from "@effect-dingtalk/http"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, type Duration, Effect, Fiber, Layer, Redacted, TestClock } from "effect"
+import { Clock, type Duration, Effect, Fiber, Layer, Redacted, Schema, TestClock } from "effect"
 
 const zhangsan = Contact.getUser({ userid: "zhangsan" })
 
@@ -71,4 +71,24 @@ describe("a token service that asks somebody else each time", () => {
         yield* Fiber.join(all)
       }).pipe(Effect.provide(over(slow(takes)))))
   }
+})
+
+describe("two endpoints of one path", () => {
+  it.effect("have one pace, as the platform counts them together", () =>
+    Effect.gen(function*() {
+      const Lean = Endpoint.oapi("mine.getName", {
+        path: Contact.GetUser.path,
+        payload: Schema.Struct({ userid: Schema.String }),
+        success: Schema.Struct({ name: Schema.String })
+      })
+      const emulator = yield* Emulator.Emulator
+      const all = yield* Effect.fork(Effect.forEach(
+        Array.from({ length: 60 }, (_, i) => i),
+        (i) => i % 2 === 0 ? Effect.asVoid(zhangsan) : Effect.asVoid(DingTalk.call(Lean)({ userid: "zhangsan" })),
+        { concurrency: "unbounded", discard: true }
+      ))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(all)
+      assert.deepStrictEqual((yield* emulator.requests).filter(({ fault }) => fault === "Throttled"), [])
+    }).pipe(Effect.provide(over(own))))
 })

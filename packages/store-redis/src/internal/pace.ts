@@ -180,7 +180,7 @@ export interface Keys {
 /** @internal */
 export const keysOf = (prefix: string, lane: Limiter.Lane): Keys => {
   const tenant = lane.tenant === undefined ? lane.app : `${lane.app} of ${lane.tenant}`
-  const names = `${tenant} ${lane.endpoint}`
+  const names = `${tenant} ${lane.api ?? lane.endpoint}`
   const queue = `${prefix}pace:{${lane.host}} ${names}`
   const pause = `${prefix}pause:{${lane.host}}`
   const app = `${pause} ${lane.app} app`
