@@ -24,6 +24,7 @@ const HELP = `npx -y pnpm@10.34.9 bench [options]
 
   --quick       half a minute's look, before anything is warm: not to be quoted
   --rounds N    repetitions of each contender
+  --calls N     ends each turn after so many calls, and all else as soon: for tests, and no figure means anything
   --json        prints JSON and nothing else
   --verbose     shows what is in the bundle
   --svg FILE    writes the bar chart
@@ -31,8 +32,13 @@ const HELP = `npx -y pnpm@10.34.9 bench [options]
   --from FILE   takes the figures from what --json printed once, instead of measuring
 `
 
-const DEFAULT: Throughput.Settings = { warmUp: { millis: 5000, most: 12_000 }, repetitions: 5, millis: 800 }
-const QUICK: Throughput.Settings = { warmUp: { millis: 1500, most: 3000 }, repetitions: 2, millis: 250 }
+const DEFAULT: Throughput.Settings = {
+  warmUp: { millis: 5000, most: 12_000 },
+  repetitions: 5,
+  millis: 600,
+  seats: 3
+}
+const QUICK: Throughput.Settings = { warmUp: { millis: 1500, most: 3000 }, repetitions: 2, millis: 250, seats: 1 }
 
 const { values: args } = parseArgs({
   // `pnpm bench -- --json` hands the dashes on.
@@ -40,6 +46,7 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },
+    calls: { type: "string" },
     json: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     svg: { type: "string" },
@@ -69,8 +76,11 @@ const progress = (text: string) => {
 const measure = Effect.gen(function*() {
   const start = performance.now()
   const usual = args.quick ? QUICK : DEFAULT
+  const most = Number(args.calls) || undefined
   const settings: Throughput.Settings = {
     ...usual,
+    warmUp: { ...usual.warmUp, most: most ?? usual.warmUp.most },
+    most,
     repetitions: Math.max(1, Number(args.rounds) || usual.repetitions),
     profile: args.profile === undefined ? undefined : resolve(args.profile)
   }
@@ -83,10 +93,10 @@ const measure = Effect.gen(function*() {
 
   const user = yield* tableOf("user")
   const profile = yield* tableOf("profile")
-  const imports = yield* Cold.measure(stage, args.quick ? 1 : 7, progress)
+  const imports = yield* Cold.measure(stage, most !== undefined ? 0 : args.quick ? 1 : 7, progress)
   progress("bundle, token, herd")
   const { code: _, ...bundle } = yield* Bundle.measure(stage)
-  const warm = yield* Child.run<Warm>(stage.child("token"), ["warm", args.quick ? "3" : "9", "200000"])
+  const warm = yield* Child.run<Warm>(stage.child("token"), ["warm", args.quick ? "3" : "9", String(most ?? 200_000)])
   const before = yield* server.ask<Throughput.Usage>({})
   const callers = yield* Child.run<number>(stage.child("token"), ["herd", server.ready.url])
   const after = yield* server.ask<Throughput.Usage>({})

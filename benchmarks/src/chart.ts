@@ -23,6 +23,7 @@ const STYLE = `
   .other { fill: #9aa4af }
   .ours { fill: #0969da }
   .traced { fill: #80b4ed }
+  .range { stroke: #1f2328; stroke-opacity: 0.55; stroke-width: 1.5 }
   .mark { stroke: #bc4c00; stroke-dasharray: 4 3 }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc }
@@ -31,6 +32,7 @@ const STYLE = `
     .other { fill: #656c76 }
     .ours { fill: #4493f8 }
     .traced { fill: #2a5a99 }
+    .range { stroke: #f0f6fc }
     .mark { stroke: #f0883e }
   }`
 
@@ -44,10 +46,13 @@ const panel = (title: string, rows: ReadonlyArray<Row>, top: number, scale: numb
     const y = from + i * STEP
     const width = Math.max(1, row.ratio * scale)
     const label = labelOf(row)
+    const [slowest, fastest] = [row.seats[0], row.seats[row.seats.length - 1]].map((ratio) => LABEL + ratio * scale)
+    const end = Math.max(LABEL + width, fastest)
     return [
       `<text x="${LABEL - 10}" y="${y + 15}" text-anchor="end">${escape(label)}</text>`,
       `<rect class="${classOf(row)}" x="${LABEL}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" rx="3"/>`,
-      `<text class="figure" x="${(LABEL + width + 8).toFixed(1)}" y="${y + 15}">${row.ratio.toFixed(2)} · ${
+      row.seats.length === 1 ? "" : `<path class="range" d="M${slowest.toFixed(1)} ${y + 10}H${fastest.toFixed(1)}"/>`,
+      `<text class="figure" x="${(end + 8).toFixed(1)}" y="${y + 15}">${row.ratio.toFixed(2)} · ${
         Math.round(row.callsPerSecond).toLocaleString("en-US")
       }/s</text>`
     ].join("")
@@ -64,7 +69,10 @@ const heightOf = (rows: ReadonlyArray<Row>) => 34 + rows.length * STEP + 24
 
 export const svg = (report: Report): string => {
   const top = 16
-  const longest = Math.max(1, ...[...report.user, ...report.profile].map(({ ratio }) => ratio))
+  const longest = Math.max(
+    1,
+    ...[...report.user, ...report.profile].map(({ ratio, seats }) => Math.max(ratio, ...seats))
+  )
   const scale = (WIDTH - LABEL - FIGURES) / longest
   const second = top + heightOf(report.user)
   const notes = second + heightOf(report.profile)
@@ -79,7 +87,7 @@ export const svg = (report: Report): string => {
     `<text class="note" x="20" y="${notes + 8}">${
       escape(
         `${report.settings.inFlight} in flight, typed answers; ours with token, limiter, classifier, decoding. ` +
-          "Pale: with a tracer. Dashed: 0.80."
+          "Pale: with a tracer. Dashed: 0.80. Thin: the range of the processes."
       )
     }</text>`,
     `<text class="note" x="20" y="${notes + 26}">${escape(`${report.date.slice(0, 10)}, ${machineOf(report)}`)}</text>`,

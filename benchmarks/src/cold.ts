@@ -72,13 +72,13 @@ export const measure = (
       }
     ]
     const costs = new Map<string, Array<Cost>>()
-    // The first round only fills the machine's file cache.
+    // The first round only fills the machine's file cache, unless there is no other.
     for (let round = 0; round <= runs; round++) {
       progress(`imports: round ${round} of ${runs}`)
       for (const { groups } of starts) {
         const modules = JSON.stringify(groups.map(([, modules]) => modules))
         const measured = yield* Child.run<ReadonlyArray<Cost>>(stage.child("importer"), [modules])
-        if (round === 0) continue
+        if (round < Math.min(1, runs)) continue
         groups.forEach(([name], i) => {
           if (name !== undefined) costs.set(name, [...costs.get(name) ?? [], measured[i]])
         })

@@ -27,6 +27,10 @@ export interface Contender {
   readonly isTraced: boolean
 }
 
+/** Those on whom a target goes: they have several processes, which takes the time of a run to warm up. */
+export const isInTargets = ({ kind }: Contender): boolean =>
+  kind === "pool" || kind === "official" || kind === "UndiciHttpClient"
+
 /** In a quick run only our own client is traced as well. */
 export const contenders = (table: Table, isQuick: boolean): ReadonlyArray<Contender> => [
   { kind: "pool", isTraced: false },

@@ -119,13 +119,17 @@ const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
     .join("\n")
 }
 
+const rangeOf = ({ seats }: Throughput.Row) =>
+  seats.length === 1 ? "" : `${number(seats[0], 2)}–${number(seats[seats.length - 1], 2)}`
+
 const rates = (rows: ReadonlyArray<Throughput.Row>) =>
   columns([
-    ["", "calls/s", "of Pool", "CPU us/call", "of Pool", "server"],
+    ["", "calls/s", "of Pool", "by process", "CPU us/call", "of Pool", "server"],
     ...rows.map((row) => [
       labelOf(row),
       number(row.callsPerSecond),
       number(row.ratio, 2),
+      rangeOf(row),
       number(row.cpuPerCall, 1),
       number(row.cpuRatio, 2),
       `${number(row.serverLoad * 100)} %`
@@ -139,7 +143,7 @@ export const machineOf = ({ machine }: Pick<Report, "machine">) =>
 
 export const table = (report: Report, isVerbose: boolean): string => {
   const { bundle, herd, imports, machine, settings, targets, warmToken } = report
-  const { millis, quick, repetitions } = settings
+  const { millis, quick, repetitions, seats } = settings
   return [
     `${report.date.slice(0, 10)}, ${machineOf(report)}`,
     ...(machine.loadBefore > machine.cores / 2
@@ -147,7 +151,9 @@ export const table = (report: Report, isVerbose: boolean): string => {
       : []),
     ...(quick ? ["A quick run, before the compiler is done with ours: good to see that it works, not to quote."] : []),
     "",
-    `getUser (oapi, POST, ${IN_FLIGHT} in flight), median of ${repetitions} x ${millis} ms`,
+    `getUser (oapi, POST, ${IN_FLIGHT} in flight), median of ${repetitions} x ${millis} ms${
+      seats > 1 ? `, and of the ${seats} processes of whom a target goes on` : ""
+    }`,
     rates(report.user),
     "",
     "getProfile (api, GET), where the official SDK has a method",

@@ -7,6 +7,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { parseArgs } from "node:util"
 import * as Child from "./child.js"
+import type { Carrier } from "./layers.js"
 import { CARRIERS } from "./layers.js"
 import type * as FaultServer from "./soak/FaultServer.js"
 import type * as Soak from "./soak/Soak.js"
@@ -36,33 +37,40 @@ const { values: args } = parseArgs({
   }
 })
 
-const carrier = CARRIERS.find((name) => name === args.carrier) ?? CARRIERS[0]
+const carrier = CARRIERS.find((name) => name === (args.carrier ?? CARRIERS[0]))
 
-const soak = Effect.gen(function*() {
-  const stage = yield* Stage.make
-  const seed = Number(args.seed)
-  const server = yield* Child.make<{ readonly url: string }>(stage.child("faults"), [
-    JSON.stringify({ share: Number(args.faults), seed })
-  ])
-  const result = yield* Child.run<Soak.Result & { readonly sockets: number }>(stage.child("soak"), [
-    JSON.stringify({
-      url: server.ready.url,
-      carrier,
-      calls: Number(args.calls),
-      inFlight: Number(args["in-flight"]),
-      seed,
-      deadline: "1 second"
-    })
-  ], ["--expose-gc"])
-  // The last sockets close after the process that held them.
-  yield* Effect.sleep("100 millis")
-  const served = yield* server.ask<FaultServer.Stats>({})
-  return { carrier, ...result, served }
-}).pipe(Effect.scoped)
+// What is left after a collection is what is held; and the room for young objects is the same from the first call on,
+// or resident memory would grow by 50 MB when V8 finds that it is busy.
+const CALLERS = ["--expose-gc", "--min-semi-space-size=16", "--max-semi-space-size=16"]
+
+const soak = (carrier: Carrier) =>
+  Effect.gen(function*() {
+    const stage = yield* Stage.make
+    const seed = Number(args.seed)
+    const server = yield* Child.make<{ readonly url: string }>(stage.child("faults"), [
+      JSON.stringify({ share: Number(args.faults), seed })
+    ])
+    const result = yield* Child.run<Soak.Result & { readonly sockets: number }>(stage.child("soak"), [
+      JSON.stringify({
+        url: server.ready.url,
+        carrier,
+        calls: Number(args.calls),
+        inFlight: Number(args["in-flight"]),
+        seed,
+        // Longer than any throttle that states its end: those are to be waited for.
+        deadline: "3 seconds"
+      })
+    ], CALLERS)
+    // The last sockets close after the process that held them.
+    yield* Effect.sleep("100 millis")
+    const served = yield* server.ask<FaultServer.Stats>({})
+    return { carrier, ...result, served }
+  }).pipe(Effect.scoped)
 
 const program = Effect.gen(function*() {
   if (args.help) return yield* Console.log(HELP)
-  const found = yield* soak
+  if (carrier === undefined) return yield* Effect.dieMessage(`--carrier is one of ${CARRIERS.join(", ")}`)
+  const found = yield* soak(carrier)
   const verdict = Verdict.of(found)
   yield* Console.log(
     args.json ? JSON.stringify({ ...found, verdict }, undefined, 2) : Verdict.table(found, verdict)
