@@ -8,6 +8,9 @@ import { once } from "node:events"
 import { connect } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { exclusively } from "./exclusive.js"
+
+exclusively()
 
 const DATABASE_URL = process.env["DATABASE_URL"] ?? "postgres://root@127.0.0.1:5432/test"
 const REDIS_URL = process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379"
