@@ -415,7 +415,7 @@ const pace = (options: Limiter.Options, endpoint: string): number => {
 }
 
 /** One organisation's trouble takes no more than half of the retries that all have. */
-const shareOf = (all: Retry.Budget, capacity = 20): Retry.Budget => {
+const shareOf = (all: Retry.Budget, capacity = Retry.CAPACITY): Retry.Budget => {
   const own = Retry.budget(capacity / 2)
   return {
     take: (kind) => own.take(kind) && all.take(kind),

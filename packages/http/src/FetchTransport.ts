@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { directly } from "./internal/attempt.js"
 import type { Answer, Send } from "./internal/direct.js"
-import { makeTools, toService } from "./internal/exchange.js"
+import { makeTools, textOf, toService } from "./internal/exchange.js"
 
 /**
  * As much of `fetch` as is used; the platform's own is one.
@@ -65,7 +65,6 @@ export interface Options {
 
 // Global wherever there is a `fetch`, but in no library of the ECMAScript standard.
 declare const AbortController: new() => { readonly signal: unknown; readonly abort: () => void }
-declare const TextDecoder: new() => { readonly decode: (bytes: Uint8Array) => string }
 
 /** The body, or nothing where it is longer than is allowed: a length is announced and may be believed, or bytes are counted. */
 const readText = async (response: Response, limit: number): Promise<string | undefined> => {
@@ -82,13 +81,7 @@ const readText = async (response: Response, limit: number): Promise<string | und
     if (size > limit) return undefined
     chunks.push(next.value)
   }
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.length
-  }
-  return new TextDecoder().decode(bytes)
+  return textOf(chunks, size)
 }
 
 /** Headers are read by few, and only then made into a record. */

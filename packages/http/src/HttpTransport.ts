@@ -27,7 +27,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { Answer, Carried, Direct, Exchanging, Tools } from "./internal/direct.js"
 import { exchanger } from "./internal/direct.js"
-import { makeTools, toService } from "./internal/exchange.js"
+import { makeTools, textOf, toService } from "./internal/exchange.js"
 import { JSON_TYPE, TOKEN_HEADER, USER_AGENT } from "./internal/headers.js"
 import * as tracing from "./internal/tracing.js"
 
@@ -46,9 +46,6 @@ export interface Options {
   /** an answer longer than this is refused unread; 16 MiB unless it says otherwise */
   readonly maxBodyBytes?: number | undefined
 }
-
-// Global wherever there is a `fetch`, but in no library of the ECMAScript standard.
-declare const TextDecoder: new() => { readonly decode: (bytes: Uint8Array) => string }
 
 type ErrorOf = Tools["errorOf"]
 
@@ -99,13 +96,7 @@ const readText = (
         Effect.catchAll((error) => error.reason === "EmptyBody" ? Effect.void : Effect.fail(onError(error))),
         Effect.flatMap(() => {
           if (size > limit) return tooLong()
-          const bytes = new Uint8Array(size)
-          let at = 0
-          for (const chunk of chunks) {
-            bytes.set(chunk, at)
-            at += chunk.length
-          }
-          return Effect.succeed(new TextDecoder().decode(bytes))
+          return Effect.succeed(textOf(chunks, size))
         })
       )
   })

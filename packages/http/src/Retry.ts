@@ -167,11 +167,14 @@ export interface Budget {
 
 const REFUND = 0.2
 
+/** @internal */
+export const CAPACITY = 20
+
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const budget = (capacity = 20): Budget => {
+export const budget = (capacity = CAPACITY): Budget => {
   let left = capacity
   let throttled = capacity
   return {

@@ -17,35 +17,45 @@ import { DingTalkHttp, Limiter } from "@effect-dingtalk/http"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Redacted, TestClock } from "effect"
 
-/** A transport that says whose token each call carried. */
-const recording = () => {
-  const calls: Array<string> = []
-  const transport = Layer.effect(
+type Send = (token: Redacted.Redacted | undefined) => Effect.Effect<any, any, any>
+
+/** A transport in front of which somebody stands who sees each call, and its token. */
+const through = (
+  handlers: Parameters<typeof Transport.layerTest>[0],
+  see: (endpoint: Endpoint.Endpoint.Any, payload: unknown, send: Send) => Send
+) =>
+  Layer.effect(
     Transport.Transport,
     Effect.map(
-      Effect.provide(
-        Transport.Transport,
-        Transport.layerTest([
-          Endpoint.handle(Contact.GetUser, ({ userid }) => Effect.succeed({ userid, unionid: "u", name: "John" })),
-          Endpoint.handle(OAuth2.GetAuthInfo, () => Effect.succeed({})),
-          Endpoint.handle(OAuth2.GetSsoUserInfo, () => Effect.succeed({ userId: "zhangsan" }))
-        ])
-      ),
+      Effect.provide(Transport.Transport, Transport.layerTest(handlers)),
       (inner): Transport.Service => ({
         hosts: Hosts.com,
         prepare: (endpoint, payload) => {
           const prepared = inner.prepare(endpoint, payload)
-          return prepared._tag === "Left" ? prepared : {
-            ...prepared,
-            right: (token) => {
-              calls.push(`${endpoint.name} ${token === undefined ? "without" : Redacted.value(token)}`)
-              return prepared.right(token)
-            }
-          } as typeof prepared
+          return prepared._tag === "Left"
+            ? prepared
+            : { ...prepared, right: see(endpoint, payload, prepared.right) } as typeof prepared
         }
       })
     )
   )
+
+const getUser = Endpoint.handle(
+  Contact.GetUser,
+  ({ userid }) => Effect.succeed({ userid, unionid: "u", name: "John" })
+)
+
+/** A transport that says whose token each call carried. */
+const recording = () => {
+  const calls: Array<string> = []
+  const transport = through([
+    getUser,
+    Endpoint.handle(OAuth2.GetAuthInfo, () => Effect.succeed({})),
+    Endpoint.handle(OAuth2.GetSsoUserInfo, () => Effect.succeed({ userId: "zhangsan" }))
+  ], (endpoint, _, send) => (token) => {
+    calls.push(`${endpoint.name} ${token === undefined ? "without" : Redacted.value(token)}`)
+    return send(token)
+  })
   return { calls, transport }
 }
 
@@ -152,37 +162,15 @@ describe("an organisation whose calls all fail", () => {
   const platform = () => {
     const sent = new Map<string, number>()
     const seen = new Set<string>()
-    const transport = Layer.effect(
-      Transport.Transport,
-      Effect.map(
-        Effect.provide(
-          Transport.Transport,
-          Transport.layerTest([
-            Endpoint.handle(Contact.GetUser, ({ userid }) => Effect.succeed({ userid, unionid: "u", name: "John" }))
-          ])
-        ),
-        (inner): Transport.Service => ({
-          hosts: Hosts.com,
-          prepare: (endpoint, payload) => {
-            const prepared = inner.prepare(endpoint, payload)
-            if (prepared._tag === "Left") return prepared
-            const { right } = prepared
-            return {
-              ...prepared,
-              right: (token: Redacted.Redacted) =>
-                Effect.suspend(() => {
-                  const corpId = Redacted.value(token)
-                  const call = `${corpId} ${JSON.stringify(payload)}`
-                  sent.set(corpId, (sent.get(corpId) ?? 0) + 1)
-                  if (corpId === "south" && seen.has(call)) return right(token)
-                  seen.add(call)
-                  return Effect.fail(new DingTalkError.Unavailable({ endpoint: endpoint.name, code: "-1" }))
-                })
-            } as typeof prepared
-          }
-        })
-      )
-    )
+    const transport = through([getUser], (endpoint, payload, send) => (token) =>
+      Effect.suspend(() => {
+        const corpId = Redacted.value(token!)
+        const call = `${corpId} ${JSON.stringify(payload)}`
+        sent.set(corpId, (sent.get(corpId) ?? 0) + 1)
+        if (corpId === "south" && seen.has(call)) return send(token)
+        seen.add(call)
+        return Effect.fail(new DingTalkError.Unavailable({ endpoint: endpoint.name, code: "-1" }))
+      }))
     return { sent, transport }
   }
 

@@ -50,12 +50,12 @@ const errorOf = (
   status: number | undefined
 ): TransportError => {
   const context = { endpoint: endpoint.name, ...(status === undefined ? undefined : { status }) }
-  const network = (what: string, remedy = "") => {
+  const network = (what: string, remedyFor: (networkCode: string | undefined) => string) => {
     const networkCode = networkCodeOf(cause)
     return new TransportError({
       ...context,
       reason: "Network",
-      description: `${what}${networkCode === undefined ? "" : ` (${networkCode})`}${remedy}`,
+      description: `${what}${networkCode === undefined ? "" : ` (${networkCode})`}${remedyFor(networkCode)}`,
       networkCode
     })
   }
@@ -76,9 +76,9 @@ const errorOf = (
         })`
       })
     case "unanswered":
-      return network(`no answer from ${host}`, `: ${remedyOf(networkCodeOf(cause))}`)
+      return network(`no answer from ${host}`, (networkCode) => `: ${remedyOf(networkCode)}`)
     case "cut":
-      return network("the answer was cut")
+      return network("the answer was cut", () => "")
     case "tooLong":
       return new TransportError({
         ...context,
@@ -184,6 +184,20 @@ const carriedOf = (token: Redacted.Redacted): Carried => {
 const pathOf = ({ gateway, path, query }: WireRequest.WireRequest, token: Carried | undefined): string => {
   if (token === undefined || gateway === "api") return query === "" ? path : `${path}?${query}`
   return query === "" ? `${path}?${token.query}` : `${path}?${query}&${token.query}`
+}
+
+// Global wherever there is a `fetch`, but in no library of the ECMAScript standard.
+declare const TextDecoder: new() => { readonly decode: (bytes: Uint8Array) => string }
+
+/** @internal */
+export const textOf = (chunks: ReadonlyArray<Uint8Array>, size: number): string => {
+  const bytes = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return new TextDecoder().decode(bytes)
 }
 
 /**
